@@ -1,0 +1,133 @@
+//! Which addresses a key may be used from. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is the
+//! IPv4 address, in a rule as in a request.
+
+use ipnet::{IpNet, Ipv4Net};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// An address with the length of its netmask, as Postgres's `inet`: bits to the right of the mask
+/// do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+/// The text is not an `inet`.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not an IP address or network")]
+pub struct NotANetwork;
+
+impl Network {
+    /// Whether the address lies in this network. `address` must be canonical, as [`Self::address`] is.
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    /// The address without its netmask, IPv4 where it is IPv4-mapped.
+    pub fn address(&self) -> IpAddr {
+        self.0.addr()
+    }
+}
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    /// Reads Postgres's text form: `ADDRESS` or `ADDRESS/BITS`.
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let network = match text.contains('/') {
+            true => text.parse::<IpNet>().map_err(|_| NotANetwork)?,
+            false => text.parse::<IpAddr>().map_err(|_| NotANetwork)?.into(),
+        };
+        Ok(Self(canonical(network)))
+    }
+}
+
+/// `::ffff:a.b.c.d/96+n` is `a.b.c.d/n`. A shorter mask covers more than the mapped addresses: it
+/// stays an IPv6 network, which no IPv4 address lies in.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let (Some(v4), Some(bits)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96))
+    else {
+        return network;
+    };
+    Ipv4Net::new(v4, bits).map_or(network, IpNet::V4)
+}
+
+/// Whether a key may be used from `address` (`None`: unknown). No rules: from anywhere, even unknown.
+pub fn ip_valid(rules: Option<&[Network]>, address: Option<&Network>) -> bool {
+    match (rules, address) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(rules), Some(from)) => rules.iter().any(|rule| rule.contains(from.address())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    fn network(text: &str) -> Network {
+        text.parse().unwrap_or_else(|_| panic!("{text} is an inet"))
+    }
+
+    fn valid(rules: &[&str], address: &str) -> bool {
+        let rules: Vec<_> = rules.iter().map(|rule| network(rule)).collect();
+        ip_valid(Some(&rules), Some(&network(address)))
+    }
+
+    #[test]
+    fn rules_hold() {
+        assert!(valid(&["12.34.56.78"], "12.34.56.78"));
+        assert!(!valid(&["12.34.56.78"], "12.34.56.79"));
+        assert!(valid(&["10.0.0.0/8"], "10.255.0.1"));
+        assert!(valid(&["10.1.2.3/8"], "10.255.0.1"), "host bits do not count");
+        assert!(!valid(&["10.0.0.0/8"], "11.0.0.1"));
+        assert!(valid(&["192.0.2.1", "2001:db8::/32"], "2001:db8:1::5"));
+        assert!(!valid(&["192.0.2.1", "2001:db8::/32"], "2001:db9::5"));
+        assert!(!valid(&[], "12.34.56.78"), "an empty list lets nobody in");
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        assert!(valid(&["12.34.56.78"], "::ffff:12.34.56.78"));
+        assert!(valid(&["::ffff:12.34.56.78"], "12.34.56.78"));
+        assert!(valid(&["::ffff:12.34.0.0/112"], "12.34.56.78"));
+        assert!(!valid(&["::ffff:12.34.0.0/112"], "12.35.56.78"));
+        assert!(valid(&["::ffff:0.0.0.0/96"], "12.34.56.78"));
+        assert!(!valid(&["::/0"], "::ffff:12.34.56.78"), "all of IPv6 is no IPv4");
+        assert!(!valid(&["0.0.0.0/0"], "2001:db8::1"));
+        assert_eq!(network("::ffff:12.34.56.78").address().to_string(), "12.34.56.78");
+    }
+
+    #[test]
+    fn without_a_rule_anyone_and_with_one_nobody_unknown() {
+        assert!(ip_valid(None, None));
+        assert!(ip_valid(None, Some(&network("12.34.56.78"))));
+        assert!(!ip_valid(Some(&[network("0.0.0.0/0"), network("::/0")]), None));
+    }
+
+    proptest! {
+        #[test]
+        fn text_with_other_characters_is_refused(text in ".*[^0-9a-fA-F.:/].*") {
+            prop_assert_eq!(text.parse::<Network>(), Err(NotANetwork));
+        }
+
+        #[test]
+        fn membership_is_equality_under_the_mask(rule: u32, bits in 0..=32u8, address: u32) {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            let rule_text = format!("{}/{bits}", Ipv4Addr::from(rule));
+            let address_text = Ipv4Addr::from(address).to_string();
+            prop_assert_eq!(valid(&[&rule_text], &address_text), rule & mask == address & mask);
+            let mapped = format!("::ffff:{}/{}", Ipv4Addr::from(rule), bits + 96);
+            prop_assert_eq!(valid(&[&mapped], &address_text), rule & mask == address & mask);
+        }
+
+        #[test]
+        fn an_address_is_in_every_network_around_it(address: u128, bits in 0..=128u8) {
+            let address = Ipv6Addr::from(address);
+            prop_assume!(address.to_ipv4_mapped().is_none());
+            let around = format!("{address}/{bits}");
+            prop_assert!(valid(&[&around], &address.to_string()));
+        }
+    }
+}
