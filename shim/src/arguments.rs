@@ -1,0 +1,177 @@
+//! The command line and its environment: what there is to set, and its help. Values whose mistakes
+//! clap can explain are parsed here; the rest is in `settings`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+/// Answers "is this API key valid?" over HTTP, with one SQL call of apikey_check.
+///
+/// Every setting can be given as a flag or in the environment; the flag wins.
+/// Durations are written like 5s, 500ms or 1m30s.
+#[derive(Parser)]
+#[command(version, after_help = FOOTER, term_width = 100)]
+pub struct Arguments {
+    /// Address and port to listen on; port 0 takes a free one, which is printed at start
+    #[arg(
+        long,
+        env = "APIKEY_LISTEN",
+        value_name = "ADDRESS:PORT",
+        help_heading = "HTTP",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// Reverse proxies whose X-Forwarded-For is believed: addresses or networks, separated by
+    /// commas. Without any, the client is whoever opened the connection
+    #[arg(long, env = "APIKEY_TRUSTED_PROXY", value_name = "NETWORKS", help_heading = "HTTP")]
+    pub trusted_proxy: Vec<String>,
+
+    /// Origins whose pages may ask with credentials (CORS), such as https://shop.example,
+    /// separated by commas. Without any, browsers let no other site read the answers
+    #[arg(long, env = "APIKEY_CORS_ORIGIN", value_name = "ORIGINS", help_heading = "HTTP")]
+    pub cors_origin: Vec<String>,
+
+    /// Name of the protected place, for the WWW-Authenticate header of a 401
+    #[arg(
+        long,
+        env = "APIKEY_REALM",
+        value_name = "TEXT",
+        help_heading = "HTTP",
+        default_value = "apikey"
+    )]
+    pub realm: String,
+
+    /// Where Postgres is, as libpq writes it: postgresql://user@host:5432/db?sslmode=verify-full
+    /// or "host=/run/postgresql user=… dbname=…". Its role needs EXECUTE on apikey_check, nothing else
+    #[arg(long, env = "APIKEY_DATABASE", value_name = "URL", help_heading = "Database")]
+    pub database: String,
+
+    /// File that holds the password of the role, on one line
+    #[arg(
+        long,
+        env = "APIKEY_DATABASE_PASSWORD_FILE",
+        value_name = "PATH",
+        help_heading = "Database"
+    )]
+    pub database_password_file: Option<PathBuf>,
+
+    /// Schema of apikey_check, if the role's search_path does not lead to it
+    #[arg(long, env = "APIKEY_SCHEMA", value_name = "NAME", help_heading = "Database")]
+    pub schema: Option<String>,
+
+    /// Connections to Postgres, at most
+    #[arg(long, env = "APIKEY_POOL_SIZE", value_name = "COUNT", help_heading = "Database",
+          default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pool_size: u32,
+
+    /// How long a request may wait for a free connection before it gets a 503
+    #[arg(long, env = "APIKEY_POOL_WAIT", value_name = "DURATION", help_heading = "Limits",
+          default_value = "1s", value_parser = duration)]
+    pub pool_wait: Duration,
+
+    /// How long a request may take altogether before it gets a 503; also the session's
+    /// statement_timeout
+    #[arg(long, env = "APIKEY_REQUEST_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
+          default_value = "5s", value_parser = duration)]
+    pub request_timeout: Duration,
+
+    /// How long a client may take to send the head of a request (408), to read an answer, or to
+    /// stay silent between two requests
+    #[arg(long, env = "APIKEY_HEADER_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
+          default_value = "10s", value_parser = duration)]
+    pub header_timeout: Duration,
+
+    /// Size of a request's head in bytes, at most (431)
+    #[arg(long, env = "APIKEY_MAX_HEADER_BYTES", value_name = "BYTES", help_heading = "Limits",
+          default_value = "16384", value_parser = clap::value_parser!(u32).range(8192..=1_048_576))]
+    pub max_header_bytes: u32,
+
+    /// Client connections, at most; further ones wait to be accepted
+    #[arg(long, env = "APIKEY_MAX_CONNECTIONS", value_name = "COUNT", help_heading = "Limits",
+          default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_connections: u32,
+
+    /// How long requests may take to finish after SIGTERM or SIGINT
+    #[arg(long, env = "APIKEY_SHUTDOWN_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
+          default_value = "10s", value_parser = duration)]
+    pub shutdown_timeout: Duration,
+
+    /// What to log on standard error: error, warn, info, debug, or a tracing filter
+    #[arg(
+        long,
+        env = "APIKEY_LOG",
+        value_name = "FILTER",
+        help_heading = "Log",
+        default_value = "info"
+    )]
+    pub log: String,
+}
+
+const FOOTER: &str = "\
+Example:
+  apikey-shim --database postgresql://apikey_shim@db.internal/app?sslmode=verify-full \\
+              --database-password-file /etc/apikey/password --trusted-proxy 10.0.0.0/8
+  curl -H 'Authorization: Api-Key KEY' http://127.0.0.1:8080/api/user/keytest/
+
+Routes: /api/user/keytest/ and /admin/api/user/keytest/ (200, 401, 503), /live, /ready.
+
+Exit status: 0 after SIGTERM or SIGINT, 64 wrong settings, 69 cannot listen, 70 anything else.";
+
+/// Not zero (which means "never" to some and "at once" to others), and below what
+/// `statement_timeout` can hold.
+fn duration(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(3600);
+    match humantime::parse_duration(text) {
+        Ok(duration) if bounds.contains(&duration) => Ok(duration),
+        Ok(_) => Err("it must be between 10ms and 1h".into()),
+        Err(_) => Err("it is no duration such as 5s, 500ms or 1m30s".into()),
+    }
+}
+
+impl Arguments {
+    pub fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, clap::Error> {
+        // Values from the environment stay out of --help: one of them may hold a password.
+        let mut command = Self::command().mut_args(|argument| argument.hide_env_values(true));
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// clap repeats stray arguments in its messages. A connection string that lost its flag or its
+/// quotes is such a stray, and its password must not end up in a log.
+pub fn without_secrets(message: String, arguments: &[std::ffi::OsString]) -> String {
+    arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .filter(|argument| argument.contains("://") || argument.contains("password="))
+        .fold(message, |message, secret| message.replace(secret, "(not shown)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units_and_bounds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for text in ["", "5", "0s", "-1s", "1ms", "2h", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_keep_no_connection_string() {
+        let arguments = ["postgres://u:secret@h", "password=secret"].map(Into::into);
+        let message = "unexpected 'postgres://u:secret@h', 'password=secret'".to_owned();
+        assert!(!without_secrets(message, &arguments).contains("secret"));
+    }
+}

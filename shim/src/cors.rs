@@ -1,0 +1,152 @@
+//! Cross-origin requests from browsers (WHATWG Fetch, CORS protocol), for configured origins only.
+
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request};
+use url::Url;
+
+use crate::problem::Answer;
+
+/// Origins in the form in which browsers send them, so that comparing bytes is enough.
+#[derive(Clone, Debug, Default)]
+pub struct Cors(Vec<HeaderValue>);
+
+/// In seconds. Browsers cut it at 7200 (Chromium) or 86400 (Firefox).
+const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+
+impl Cors {
+    pub fn parse<'a>(origins: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        origins.map(origin).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A pre-flight names the method that will follow; any other OPTIONS is just a method that
+    /// we do not have.
+    pub fn is_preflight<B>(request: &Request<B>) -> bool {
+        request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ORIGIN)
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    }
+
+    /// The request's origin, if it is one of the configured ones.
+    pub fn allowed(&self, headers: &HeaderMap) -> Option<&HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        self.0.iter().find(|known| *known == origin)
+    }
+
+    /// Marks an answer, an error too: a script that may not read a 401 sees a network failure.
+    pub fn mark(&self, origin: Option<&HeaderValue>, preflight: bool, answer: &mut Answer) {
+        if self.0.is_empty() {
+            return;
+        }
+        let headers = answer.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        let Some(origin) = origin else {
+            return;
+        };
+        let mut set = |name: HeaderName, value: HeaderValue| headers.insert(name, value);
+        set(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        set(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        if preflight {
+            // With credentials, `*` would mean a header of that name: all are listed.
+            set(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
+            set(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static("Authorization, X-Api-Key, Content-Type"),
+            );
+            set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+        } else {
+            set(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("WWW-Authenticate, Retry-After"),
+            );
+        }
+    }
+}
+
+/// `scheme://host[:port]`, brought into a browser's spelling (lower case, no default port).
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let refused = || {
+        format!(
+            "\"{text}\" is not an origin such as https://shop.example or http://localhost:3000 \
+             (no path, no \"*\", not \"null\")"
+        )
+    };
+    let rest = text.split_once("://").ok_or_else(refused)?.1;
+    if rest.is_empty() || rest.contains(['/', '\\', '?', '#', '@', '*', ' ']) {
+        return Err(refused());
+    }
+    let url = Url::parse(text).map_err(|_| refused())?;
+    let host = url.host_str().filter(|host| !host.is_empty());
+    let host = host.ok_or_else(refused)?.to_ascii_lowercase();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    HeaderValue::try_from(format!("{}://{host}{port}", url.scheme())).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::problem::Problem;
+
+    #[test]
+    fn origins_take_the_spelling_of_browsers() {
+        for (text, expected) in [
+            ("https://shop.example", "https://shop.example"),
+            ("HTTPS://Shop.Example:443", "https://shop.example"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://[::1]:8000", "http://[::1]:8000"),
+            ("https://caf\u{e9}.example", "https://xn--caf-dma.example"),
+            ("capacitor://localhost", "capacitor://localhost"),
+        ] {
+            assert_eq!(origin(text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for text in [
+            "",
+            "*",
+            "null",
+            "https://",
+            "shop.example",
+            "https://*",
+            "https://*.shop.example",
+            "https://shop.example/",
+            "https://shop.example/path",
+            "https://user@shop.example",
+            "https://shop.example:port",
+            "file:///tmp",
+        ] {
+            assert!(origin(text).is_err(), "{text}");
+        }
+    }
+
+    fn marked(configured: &[&str], origin: Option<&str>, preflight: bool) -> HeaderMap {
+        let cors = Cors::parse(configured.iter().copied()).unwrap();
+        let mut request = HeaderMap::new();
+        if let Some(origin) = origin {
+            request.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        let mut answer = Problem::Unauthorized.answer();
+        cors.mark(cors.allowed(&request), preflight, &mut answer);
+        answer.headers().clone()
+    }
+
+    #[test]
+    fn only_configured_origins_are_named() {
+        let ours = "https://shop.example";
+        let headers = marked(&[ours], Some(ours), false);
+        assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], ours);
+        assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+        assert_eq!(headers[header::VARY], "Origin");
+
+        for other in [None, Some("null"), Some("https://shop.example.evil")] {
+            let headers = marked(&[ours], other, true);
+            assert_eq!(headers[header::VARY], "Origin");
+            assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+            assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_METHODS));
+        }
+        assert!(!marked(&[], Some(ours), false).contains_key(header::VARY));
+    }
+}

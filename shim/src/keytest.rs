@@ -1,0 +1,19 @@
+//! `GET /api/user/keytest/`: is this key valid, and from this address?
+
+use std::net::IpAddr;
+
+use hyper::HeaderMap;
+
+use crate::credentials;
+use crate::problem::{Answer, Problem, content};
+use crate::routes::{App, unavailable};
+
+/// Postgres writes the body; it is passed on as it is. A valid key from a wrong address is
+/// still a 200, since the route protects nothing.
+pub async fn answer(app: &App, peer: IpAddr, headers: &HeaderMap) -> Result<Answer, Problem> {
+    let key = credentials::key(headers).ok_or(Problem::Unauthorized)?;
+    let client = app.proxies.client(peer, headers);
+    let verdict = app.database.check(key, client).await.map_err(unavailable)?;
+    let json = verdict.ok_or(Problem::Unauthorized)?;
+    Ok(content("application/json", json))
+}

@@ -1,0 +1,131 @@
+//! HTTP in front of `apikey_check`: settings, a listener, a server, and a clean end.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod client_address;
+mod connection;
+mod conninfo;
+mod cors;
+mod credentials;
+mod database;
+mod database_settings;
+mod keytest;
+mod problem;
+mod routes;
+mod server;
+mod settings;
+mod socket;
+mod tls;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::arguments::{Arguments, without_secrets};
+use crate::settings::Settings;
+
+// As in BSD's sysexits.h.
+const EX_USAGE: u8 = 64;
+const EX_UNAVAILABLE: u8 = 69;
+const EX_SOFTWARE: u8 = 70;
+
+/// Why the program ends early, and the status that says so.
+struct Failure(u8, String);
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let parsed = match Arguments::parse(arguments.iter().cloned()) {
+        Ok(parsed) => parsed,
+        Err(error) if !error.use_stderr() => {
+            // --help and --version. Nobody is left to tell if standard output is closed.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let message = without_secrets(error.to_string(), &arguments);
+            return fail(Failure(EX_USAGE, message));
+        }
+    };
+    let settings = match Settings::new(parsed) {
+        Ok(settings) => settings,
+        Err(invalid) => return fail(Failure(EX_USAGE, format!("error: {invalid}"))),
+    };
+    match start(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(failure),
+    }
+}
+
+fn fail(Failure(status, message): Failure) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{}", message.trim_end());
+    ExitCode::from(status)
+}
+
+fn start(settings: Settings) -> Result<(), Failure> {
+    let internal = |error: io::Error| Failure(EX_SOFTWARE, format!("error: {error}"));
+    // Set by hand and not with `init`, which would also collect the records of the `log` crate:
+    // at level debug, tokio-postgres writes the parameters of every statement there, keys in clear.
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(settings.log)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .finish();
+    tracing::subscriber::set_global_default(subscriber)
+        .map_err(|error| internal(io::Error::other(error)))?;
+    raise_descriptor_limit(u64::from(settings.limits.connections + settings.pool_size));
+
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(internal)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+            let message = format!("error: cannot listen on {}: {error}", settings.listen);
+            Failure(EX_UNAVAILABLE, message)
+        })?;
+        let address = listener.local_addr().map_err(internal)?;
+        info!(version = env!("CARGO_PKG_VERSION"), %address, "apikey-shim starts");
+        // On standard output for whoever started us with port 0, whatever --log says.
+        let _ = writeln!(io::stdout(), "listening on http://{address}");
+
+        let app = Arc::new(settings.app);
+        tokio::spawn(greet(app.clone()));
+        let stop = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        server::run(listener, app, settings.limits, stop).await;
+        Ok(())
+    })
+}
+
+/// Says early whether the database can be used. A server that comes up before its database is no
+/// error: every request tries again.
+async fn greet(app: Arc<routes::App>) {
+    match app.database.check("", None).await {
+        Ok(_) => info!("the database answers"),
+        Err(cause) => warn!(%cause, "the database gives no answer yet; requests get a 503"),
+    }
+}
+
+/// Each connection is a descriptor, and many systems start a process with 1024.
+fn raise_descriptor_limit(sockets: u64) {
+    // Standard streams, listener, epoll, signals, certificates.
+    let needed = sockets + 64;
+    if rlimit::getrlimit(rlimit::Resource::NOFILE).is_ok_and(|(soft, _)| soft >= needed) {
+        return;
+    }
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => warn!(limit, needed, "too few file descriptors for --max-connections"),
+        Err(error) => warn!(%error, "cannot raise the limit of file descriptors"),
+    }
+}

@@ -1,0 +1,113 @@
+//! Which request gets which answer.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request};
+use tracing::{debug, warn};
+
+use crate::client_address::TrustedProxies;
+use crate::cors::Cors;
+use crate::database::{Database, Unavailable};
+use crate::keytest;
+use crate::problem::{Answer, Problem, content, no_content};
+
+/// What all connections share.
+pub struct App {
+    pub database: Database,
+    pub proxies: TrustedProxies,
+    pub cors: Cors,
+    /// The `WWW-Authenticate` of every 401 (RFC 9110, 11.6.1).
+    pub challenge: HeaderValue,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Route {
+    Keytest,
+    Live,
+    Ready,
+}
+
+impl Route {
+    fn of(path: &str) -> Result<Self, Problem> {
+        match path {
+            // Clients' published examples use both prefixes, and both ends.
+            "/api/user/keytest"
+            | "/api/user/keytest/"
+            | "/admin/api/user/keytest"
+            | "/admin/api/user/keytest/" => Ok(Self::Keytest),
+            "/live" => Ok(Self::Live),
+            "/ready" => Ok(Self::Ready),
+            _ => Err(Problem::NotFound),
+        }
+    }
+}
+
+impl App {
+    /// The body of the request, if any, is not looked at; hyper closes the connection rather
+    /// than read much of it.
+    pub async fn respond<B>(&self, peer: IpAddr, request: &Request<B>) -> Answer {
+        let started = Instant::now();
+        let route = Route::of(request.uri().path());
+        let preflight = Cors::is_preflight(request);
+        let outcome = match route {
+            Err(problem) => Err(problem),
+            Ok(_) if preflight => Ok(no_content()),
+            Ok(route) if [Method::GET, Method::HEAD].contains(request.method()) => {
+                self.ask(route, peer, request).await
+            }
+            Ok(_) => Err(Problem::MethodNotAllowed),
+        };
+        let mut answer = outcome.unwrap_or_else(|problem| self.problem(problem));
+        let origin = self.cors.allowed(request.headers());
+        self.cors.mark(origin, preflight, &mut answer);
+        // Never the path as it was sent: somebody may have put a key into it.
+        debug!(
+            %peer,
+            method = %request.method(),
+            ?route,
+            status = answer.status().as_u16(),
+            elapsed = ?started.elapsed(),
+        );
+        answer
+    }
+
+    /// The answer to something that is no request, and so has no origin and no method.
+    pub fn refuse(&self, problem: Problem) -> Answer {
+        let mut answer = self.problem(problem);
+        self.cors.mark(None, false, &mut answer);
+        answer
+    }
+
+    async fn ask<B>(
+        &self,
+        route: Route,
+        peer: IpAddr,
+        request: &Request<B>,
+    ) -> Result<Answer, Problem> {
+        match route {
+            Route::Keytest => keytest::answer(self, peer, request.headers()).await,
+            Route::Live => Ok(content("application/json", r#"{"status":"live"}"#)),
+            Route::Ready => {
+                // The real statement: it needs the server, the function and the right to call it.
+                self.database.check("", None).await.map_err(unavailable)?;
+                Ok(content("application/json", r#"{"status":"ready"}"#))
+            }
+        }
+    }
+
+    fn problem(&self, problem: Problem) -> Answer {
+        let mut answer = problem.answer();
+        if problem == Problem::Unauthorized {
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, self.challenge.clone());
+        }
+        answer
+    }
+}
+
+/// The cause is for the operator, the problem for the client.
+pub fn unavailable(cause: Unavailable) -> Problem {
+    warn!(%cause, "the database gave no answer");
+    Problem::Unavailable
+}

@@ -1,0 +1,121 @@
+//! From arguments to everything that the server needs, all of it valid. Each refusal is one
+//! sentence that names the setting.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use hyper::header::HeaderValue;
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::Arguments;
+use crate::client_address::TrustedProxies;
+use crate::cors::Cors;
+use crate::database::{Database, PoolLimits};
+use crate::database_settings::{connection, identifier, password, session};
+use crate::routes::App;
+use crate::server::ServerLimits;
+
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub app: App,
+    pub limits: ServerLimits,
+    pub pool_size: u32,
+    pub log: EnvFilter,
+}
+
+/// A setting and what is wrong with it.
+#[derive(Debug)]
+pub struct Invalid(&'static str, String);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(flag, reason) = self;
+        let variable = flag.to_ascii_uppercase().replace('-', "_");
+        write!(f, "--{flag} (APIKEY_{variable}): {reason}")
+    }
+}
+
+/// Names the setting in an error of its value.
+fn of<T>(flag: &'static str, outcome: Result<T, String>) -> Result<T, Invalid> {
+    outcome.map_err(|reason| Invalid(flag, reason))
+}
+
+impl Settings {
+    pub fn new(arguments: Arguments) -> Result<Self, Invalid> {
+        let log = EnvFilter::try_new(&arguments.log).map_err(|error| error.to_string());
+        Ok(Self {
+            listen: arguments.listen,
+            log: of("log", log)?,
+            limits: ServerLimits {
+                connections: arguments.max_connections,
+                header_bytes: arguments.max_header_bytes as usize,
+                header_time: arguments.header_timeout,
+                shutdown: arguments.shutdown_timeout,
+            },
+            pool_size: arguments.pool_size,
+            app: App {
+                proxies: of(
+                    "trusted-proxy",
+                    TrustedProxies::parse(items(&arguments.trusted_proxy)),
+                )?,
+                cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?,
+                challenge: of("realm", challenge(&arguments.realm))?,
+                database: database(&arguments)?,
+            },
+        })
+    }
+}
+
+/// A list may be given by repeating the flag, with commas, or both. An empty environment variable
+/// (as in a template for systemd) is an empty list.
+fn items(values: &[String]) -> impl Iterator<Item = &str> {
+    let items = values.iter().flat_map(|value| value.split(','));
+    items.map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// RFC 9110, 11.6.1. The scheme is the one in which keys are sent.
+fn challenge(realm: &str) -> Result<HeaderValue, String> {
+    let plain = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && !b"\"\\".contains(&byte);
+    if realm.len() > 100 || !realm.bytes().all(plain) {
+        return Err("at most 100 ASCII characters, without quotes and backslashes".into());
+    }
+    HeaderValue::try_from(format!("Api-Key realm=\"{realm}\"")).map_err(|error| error.to_string())
+}
+
+fn database(arguments: &Arguments) -> Result<Database, Invalid> {
+    let (mut config, tls) = of("database", connection(&arguments.database))?;
+    if let Some(path) = arguments.database_password_file.as_deref() {
+        let password = password(path, config.get_password().is_some());
+        config.password(of("database-password-file", password)?);
+    }
+    session(&mut config, arguments.request_timeout);
+    let schema = arguments.schema.as_deref().filter(|name| !name.is_empty());
+    of("schema", schema.map_or(Ok(()), identifier))?;
+    let limits = PoolLimits {
+        size: arguments.pool_size as usize,
+        wait: arguments.pool_wait,
+        request: arguments.request_timeout,
+    };
+    let database = Database::new(config, tls, schema, limits);
+    of("database", database.map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn lists_realms_and_names() {
+        let values = ["a, b".to_owned(), String::new(), "c,".to_owned()];
+        assert_eq!(items(&values).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(challenge("My API").unwrap(), "Api-Key realm=\"My API\"");
+        assert!(challenge("\"").is_err() && challenge("\u{e9}").is_err());
+        assert!(identifier("apikey").is_ok() && identifier(&"x".repeat(64)).is_err());
+        assert_eq!(
+            Invalid("cors-origin", "no".into()).to_string(),
+            "--cors-origin (APIKEY_CORS_ORIGIN): no"
+        );
+    }
+}
