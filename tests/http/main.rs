@@ -1,0 +1,13 @@
+//! The shim, over HTTP, with clients that others wrote.
+
+mod addresses;
+mod cors;
+mod examples;
+mod forms;
+mod lifecycle;
+mod limits;
+mod logs;
+mod outages;
+mod refusals;
+mod settings;
+mod tls;

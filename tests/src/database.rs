@@ -1,0 +1,167 @@
+//! A database with the extension in it, for one test.
+
+use crate::cluster::Cluster;
+use crate::from_test_script;
+use crate::program::{Output, program, run};
+use postgres::{Client, Config, NoTls};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A role that can log in.
+#[derive(Clone)]
+pub struct Login {
+    pub role: String,
+    pub password: String,
+}
+
+pub struct Database {
+    pub cluster: Cluster,
+    pub name: String,
+    superuser: Login,
+    roles: Vec<String>,
+}
+
+impl Database {
+    /// In the shared cluster, with the extension.
+    pub fn new() -> Self {
+        Self::in_cluster(Cluster::shared())
+    }
+
+    pub fn in_cluster(cluster: Cluster) -> Self {
+        let database = Self::without_extension(cluster);
+        database.superuser().batch_execute("CREATE EXTENSION apikey").unwrap();
+        database
+    }
+
+    pub fn without_extension(cluster: Cluster) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let superuser = cluster.superuser();
+        let database = Self { cluster, name, superuser, roles: Vec::new() };
+        // Hashing is as cheap as the settings allow: its strength is not what most tests are about.
+        database.maintenance(&format!(
+            "CREATE DATABASE {0}; ALTER DATABASE {0} SET apikey.argon2_memory = '1MB';
+             ALTER DATABASE {0} SET apikey.argon2_iterations = 1",
+            database.name
+        ));
+        database
+    }
+
+    /// A new connection as the superuser.
+    pub fn superuser(&self) -> Client {
+        self.connect(&self.superuser)
+    }
+
+    pub fn connect(&self, login: &Login) -> Client {
+        self.config(login, &self.name).connect(NoTls).unwrap()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.cluster.port()
+    }
+
+    /// What the shim is told, but for the password.
+    pub fn conninfo(&self, login: &Login) -> String {
+        format!("host=127.0.0.1 port={} user={} dbname={}", self.port(), login.role, self.name)
+    }
+
+    /// A new role with no rights but those that `attributes` name (`IN ROLE …`, `CREATEDB`).
+    pub fn login(&mut self, name: &str, attributes: &str) -> Login {
+        let login =
+            Login { role: format!("{}_{name}", self.name), password: "correct horse".to_owned() };
+        self.maintenance(&format!(
+            "CREATE ROLE {} LOGIN PASSWORD '{}' {attributes}",
+            login.role, login.password
+        ));
+        self.roles.push(login.role.clone());
+        login
+    }
+
+    /// Drops a role before the database ends.
+    pub fn forget(&mut self, login: &Login) {
+        let role = &login.role;
+        self.superuser().batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+        self.roles.retain(|known| known != role);
+    }
+
+    /// A new role that may check keys.
+    pub fn checker(&mut self) -> Login {
+        let checker = self.login("checker", "");
+        self.superuser()
+            .batch_execute(&format!(
+                "GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {}",
+                checker.role
+            ))
+            .unwrap();
+        checker
+    }
+
+    /// A new key of its own name, by `apikey_create(name, ARGUMENTS)`.
+    pub fn key(&self, arguments: &str) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = COUNT.fetch_add(1, Ordering::Relaxed);
+        one(&mut self.superuser(), &format!("SELECT apikey_create('key {name}', {arguments})"))
+            .unwrap()
+    }
+
+    /// Runs a program of the server's own, such as psql, as the superuser on this database.
+    pub fn client_program(&self, name: &str, arguments: &[&str]) -> Output {
+        let psql = run(&mut program(&from_test_script("PG_CONFIG"), &["--bindir"])).success();
+        let path = Path::new(&psql).join(name);
+        run(program(path.to_str().unwrap(), arguments)
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.port().to_string())
+            .env("PGDATABASE", &self.name)
+            .env("PGUSER", &self.superuser.role)
+            .env("PGPASSWORD", &self.superuser.password))
+    }
+
+    fn maintenance(&self, sql: &str) {
+        // One statement at a time: CREATE DATABASE takes no company.
+        let mut client = self.config(&self.superuser, "postgres").connect(NoTls).unwrap();
+        for statement in sql.split(';') {
+            client.batch_execute(statement).unwrap();
+        }
+    }
+
+    fn config(&self, login: &Login, database: &str) -> Config {
+        let mut config = Config::new();
+        config
+            .host("127.0.0.1")
+            .port(self.port())
+            .user(&login.role)
+            .password(&login.password)
+            .dbname(database);
+        config
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // Left to be looked at, and gone with the cluster.
+        }
+        self.maintenance(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        for role in &self.roles {
+            self.maintenance(&format!("DROP ROLE {role}"));
+        }
+    }
+}
+
+/// The one value that a statement gives, as text.
+pub fn one(client: &mut Client, sql: &str) -> Option<String> {
+    let rows = client.simple_query(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let mut rows = rows.into_iter().filter_map(|message| match message {
+        postgres::SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let row = rows.next().unwrap_or_else(|| panic!("{sql}: no row"));
+    assert!(rows.next().is_none() && row.len() == 1, "{sql}: not one value");
+    row.get(0).map(str::to_owned)
+}

@@ -1,0 +1,24 @@
+//! What the tests share: a Postgres cluster, databases in it, and programs that others wrote.
+//!
+//! `scripts/test` starts a cluster that all tests share, each with a database and roles of its own. A
+//! test that stops its server makes a cluster for itself.
+
+mod cluster;
+mod database;
+mod error;
+mod program;
+mod shim;
+
+pub use cluster::Cluster;
+pub use database::{Database, Login, one};
+pub use error::{Refusal, refused};
+pub use program::{Output, program, run};
+pub use shim::{Answer, Shim, short_run};
+
+/// The key of the published examples: nobody's here.
+pub const PUBLISHED_KEY: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";
+
+/// The value of an environment variable that `scripts/test` sets.
+pub fn from_test_script(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test`"))
+}

@@ -1,0 +1,182 @@
+//! The shim's own binary, as a child process.
+
+use crate::database::{Database, Login};
+use crate::from_test_script;
+use crate::program::{Output, program, run};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub struct Shim {
+    pub address: SocketAddr,
+    child: Child,
+    files: TempDir,
+}
+
+impl Shim {
+    /// On a free port, in front of `database`, as a role that may check and nothing else.
+    pub fn start(database: &mut Database, flags: &[&str]) -> Self {
+        let checker = database.checker();
+        Self::start_as(&checker, &database.conninfo(&checker), flags)
+    }
+
+    pub fn start_as(login: &Login, conninfo: &str, flags: &[&str]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let password = files.path().join("password");
+        std::fs::write(&password, format!("{}\n", login.password)).unwrap();
+        let mut command = program(&from_test_script("APIKEY_SHIM"), &[]);
+        without_settings(&mut command);
+        let mut child = command
+            .env("APIKEY_LISTEN", "127.0.0.1:0") // which a flag overrides
+            .args(["--database", conninfo, "--log", "trace"])
+            .args(["--database-password-file", password.to_str().unwrap()])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(File::create(files.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").map(str::parse);
+        let Some(Ok(address)) = address else {
+            let log = std::fs::read_to_string(files.path().join("log")).unwrap();
+            panic!("the shim did not start: {line}{log}");
+        };
+        Self { address, child, files }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn keytest(&self) -> String {
+        self.url("/api/user/keytest/")
+    }
+
+    /// What it has logged so far, at the most talkative level.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.files.path().join("log")).unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        run(&mut program("kill", &["-s", name, &self.child.id().to_string()])).success();
+    }
+
+    /// Its exit status; panics if it runs on.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        panic!("the shim did not exit: {}", self.log());
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+    }
+
+    /// What it answers to these bytes until it closes the connection; a client that says all that it
+    /// has to say at once.
+    pub fn send(&self, bytes: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        Answer::read(stream)
+    }
+
+    /// A GET with these header lines.
+    pub fn get(&self, path: &str, header_lines: &[&str]) -> Answer {
+        self.request("GET", path, header_lines)
+    }
+
+    pub fn request(&self, method: &str, path: &str, header_lines: &[&str]) -> Answer {
+        let lines: String = header_lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{lines}\r\n");
+        self.send(head.as_bytes())
+    }
+
+    /// The keytest with `Authorization: Api-Key KEY`.
+    pub fn ask(&self, key: &str) -> Answer {
+        self.get("/api/user/keytest/", &[&format!("Authorization: Api-Key {key}")])
+    }
+}
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the shim's log:\n{}", self.log());
+        }
+    }
+}
+
+/// Leaves out what the environment would tell the shim.
+fn without_settings(command: &mut Command) {
+    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("APIKEY_")) {
+        command.env_remove(variable);
+    }
+}
+
+/// Runs the shim with flags and environment that should end it at once: ten seconds is far too long.
+pub fn short_run(flags: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command =
+        program("timeout", &["--signal=KILL", "10", &from_test_script("APIKEY_SHIM")]);
+    without_settings(&mut command);
+    run(command.args(flags).envs(environment.iter().copied()))
+}
+
+/// An answer, byte by byte, but for the line with the date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn read(mut stream: impl Read) -> Self {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) =
+            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let head: Vec<_> =
+            head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect();
+        Self { head: head.join("\n"), body: body.to_owned() }
+    }
+
+    pub fn status(&self) -> u16 {
+        let status = self.head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.unwrap_or_else(|| panic!("no status: {}", self.head))
+    }
+
+    /// The value of the one header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.head.lines().filter_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        });
+        let value = values.next();
+        assert_eq!(values.next(), None, "{name} twice: {}", self.head);
+        value
+    }
+
+    /// That this is an error in the form that all errors have.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16) {
+        assert_eq!(self.status(), status, "{}\n\n{}", self.head, self.body);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.head);
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{}", self.head);
+        assert!(self.body.contains(&format!("\"status\":{status}")), "{}", self.body);
+        assert!(self.body.contains("\"detail\":\""), "{}", self.body);
+    }
+}
