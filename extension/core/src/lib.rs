@@ -15,4 +15,4 @@ pub use answer::Answer;
 pub use auth::{Auth, NotAnAuth};
 pub use key::{GeneratedKey, Key};
 pub use random::NoRandomness;
-pub use verifier::{Argon2Params, HashError, VerifyError, hash, verify};
+pub use verifier::{Argon2Params, HashError, VerifyError, hash, is_current, verify};

@@ -1,56 +1,14 @@
-//! What is stored in place of a key: an Argon2id hash as a PHC string
+//! What this project makes: an Argon2id hash as a PHC string
 //! (`$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`). Sources: RFC 9106, the PHC string format, and
 //! OWASP's Password Storage Cheat Sheet for the default parameters.
 
+use super::{Argon2Params, HashError, VerifyError};
 use crate::key::Key;
-use crate::random::{self, NoRandomness};
+use crate::random;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHash, Version};
-use std::ops::RangeInclusive;
 
 const SALT_LENGTH: usize = 16;
-
-/// The cost of an Argon2id hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Argon2Params {
-    /// Memory in KiB.
-    pub memory: u32,
-    /// Passes over that memory.
-    pub iterations: u32,
-    /// Lanes.
-    pub parallelism: u32,
-}
-
-impl Argon2Params {
-    /// OWASP's minimum: 19 MiB, 2 passes, 1 lane.
-    pub const DEFAULT: Self = Self { memory: 19_456, iterations: 2, parallelism: 1 };
-
-    /// What a new key may be hashed with. The upper bounds hold for a stored verifier too: nobody who
-    /// can write one may make a check take gigabytes or minutes.
-    pub const MEMORY: RangeInclusive<u32> = 1_024..=262_144;
-    pub const ITERATIONS: RangeInclusive<u32> = 1..=16;
-    pub const PARALLELISM: RangeInclusive<u32> = 1..=16;
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum HashError {
-    #[error("not an API key")]
-    NotAKey,
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
-    #[error("Argon2id refused to hash: {0}")]
-    Argon2(#[from] password_hash::Error),
-    #[error("out of memory: Argon2id needs {0} KiB")]
-    OutOfMemory(u32),
-}
-
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum VerifyError {
-    #[error("the stored verifier is not an Argon2id PHC string within bounds")]
-    UnusableVerifier,
-    #[error("out of memory: Argon2id needs {0} KiB")]
-    OutOfMemory(u32),
-}
 
 /// Hashes the text of a key under a salt of its own.
 pub fn hash(key: &str, params: Argon2Params) -> Result<String, HashError> {
@@ -68,12 +26,23 @@ pub fn hash(key: &str, params: Argon2Params) -> Result<String, HashError> {
         })
 }
 
-/// Whether `key` is the one that `verifier` was made from. Costs one Argon2id run of the verifier's
-/// own parameters, which are bounded before any memory is taken.
-pub fn verify(key: Key<'_>, verifier: &str) -> Result<bool, VerifyError> {
+/// Whether `verifier` is what [`hash`] makes today at these parameters. One that is not can be
+/// renewed when its key is at hand, which is when the key has just been found good.
+pub fn is_current(verifier: &str, params: Argon2Params) -> bool {
+    let Argon2Params { memory, iterations, parallelism } = params;
+    verifier.starts_with(&spelling(memory, iterations, parallelism))
+        && PasswordHash::new(verifier).is_ok_and(|stored| {
+            stored.salt.is_some_and(|salt| salt.len() == SALT_LENGTH)
+                && stored.hash.is_some_and(|hash| hash.len() == Params::DEFAULT_OUTPUT_LEN)
+        })
+}
+
+/// One run of Argon2id, whose parameters are looked at before any memory is taken.
+pub(super) fn verify(key: Key<'_>, verifier: &str) -> Result<bool, VerifyError> {
     let stored = PasswordHash::new(verifier).map_err(|_| VerifyError::UnusableVerifier)?;
     let params = Params::try_from(&stored).map_err(|_| VerifyError::UnusableVerifier)?;
-    if stored.algorithm != ARGON2ID_IDENT || !within_bounds(&params) {
+    let spelling = spelling(params.m_cost(), params.t_cost(), params.p_cost());
+    if !verifier.starts_with(&spelling) || !within_bounds(&params) {
         return Err(VerifyError::UnusableVerifier);
     }
     // Compares the outputs in constant time.
@@ -85,6 +54,12 @@ pub fn verify(key: Key<'_>, verifier: &str) -> Result<bool, VerifyError> {
     }
 }
 
+/// The one beginning that a verifier of this cost has. The PHC format would let a parameter be left out,
+/// stand elsewhere or have company: nobody writes it so, and one cost in two spellings helps nobody.
+fn spelling(memory: u32, iterations: u32, parallelism: u32) -> String {
+    format!("${ARGON2ID_IDENT}$v=19$m={memory},t={iterations},p={parallelism}$")
+}
+
 fn within_bounds(params: &Params) -> bool {
     params.m_cost() <= *Argon2Params::MEMORY.end()
         && params.t_cost() <= *Argon2Params::ITERATIONS.end()
@@ -93,20 +68,17 @@ fn within_bounds(params: &Params) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{KEY, OTHER, check};
     use super::*;
     use proptest::prelude::*;
 
-    const KEY: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";
-    const OTHER: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsX";
     /// Made by the reference implementation's command line tool:
     /// `printf %s KEY | argon2 apikey-test-salt -id -t 2 -m 8 -p 1 -l 32 -e`.
     const REFERENCE: &str = "$argon2id$v=19$m=256,t=2,p=1$\
         YXBpa2V5LXRlc3Qtc2FsdA$H3pG7FHse/iHKw0Cab9IyWhharwRntRwyp0vi3ATtz0";
+    const REFERENCE_PARAMS: Argon2Params =
+        Argon2Params { memory: 256, iterations: 2, parallelism: 1 };
     const CHEAP: Argon2Params = Argon2Params { memory: 64, iterations: 1, parallelism: 1 };
-
-    fn check(key: &str, verifier: &str) -> Result<bool, VerifyError> {
-        Key::parse(key).map_or(Ok(false), |key| verify(key, verifier))
-    }
 
     #[test]
     fn a_key_matches_its_own_verifier_alone() {
@@ -145,19 +117,60 @@ mod tests {
     }
 
     #[test]
-    fn other_algorithms_are_refused() {
-        for name in ["argon2i", "argon2d", "scrypt"] {
+    fn other_variants_of_argon2_are_refused() {
+        for name in ["argon2i", "argon2d", "argon2"] {
             let verifier = hash(KEY, CHEAP).unwrap_or_default().replace("argon2id", name);
             assert_eq!(check(KEY, &verifier), Err(VerifyError::UnusableVerifier), "{name}");
         }
     }
 
-    proptest! {
-        #[test]
-        fn any_text_is_a_legal_verifier_and_matches_nothing(text in ".*") {
-            prop_assert_ne!(check(KEY, &text), Ok(true));
+    #[test]
+    fn other_spellings_are_refused() {
+        for (from, to) in [
+            (",p=1", ""),
+            ("$v=19", ""),
+            ("v=19", "v=16"),
+            ("m=256,t=2", "t=2,m=256"),
+            ("p=1", "p=1,keyid=AAAA"),
+            ("m=256", "m=0256"),
+        ] {
+            let verifier = REFERENCE.replace(from, to);
+            assert_eq!(check(KEY, &verifier), Err(VerifyError::UnusableVerifier), "{verifier}");
         }
+    }
 
+    #[test]
+    fn what_was_made_at_these_parameters_is_current() {
+        assert!(is_current(&hash(KEY, CHEAP).unwrap_or_default(), CHEAP));
+        assert!(is_current(REFERENCE, REFERENCE_PARAMS));
+        for params in [
+            Argon2Params { memory: 257, ..REFERENCE_PARAMS },
+            Argon2Params { iterations: 1, ..REFERENCE_PARAMS },
+            Argon2Params { parallelism: 2, ..REFERENCE_PARAMS },
+            Argon2Params { memory: 0, iterations: 0, parallelism: 0 },
+        ] {
+            assert!(!is_current(REFERENCE, params), "{params:?}");
+        }
+    }
+
+    #[test]
+    fn another_form_is_not_current() {
+        for other in [
+            String::new(),
+            format!("argon2{REFERENCE}"),
+            REFERENCE.replace("argon2id", "argon2i"),
+            REFERENCE.replace("v=19", "v=16"),
+            REFERENCE.replace("$v=19", ""),
+            REFERENCE.replace("p=1", "p=1,data=AAAA"),
+            REFERENCE.replace("YXBpa2V5LXRlc3Qtc2FsdA", "c2VhLXNhbHQ"),
+            REFERENCE.replace("Cab9IyWhharwRntRwyp0vi3ATtz0", ""),
+            REFERENCE.replace("$H3pG7FHse/iHKw0Cab9IyWhharwRntRwyp0vi3ATtz0", ""),
+        ] {
+            assert!(!is_current(&other, REFERENCE_PARAMS), "{other}");
+        }
+    }
+
+    proptest! {
         #[test]
         fn a_damaged_verifier_never_matches(at in 0..97usize, to in "[ -~]") {
             let mut damaged = REFERENCE.to_owned();
@@ -165,6 +178,11 @@ mod tests {
                 damaged.replace_range(at..=at, &to);
                 prop_assert!(damaged == REFERENCE || check(KEY, &damaged) != Ok(true));
             }
+        }
+
+        #[test]
+        fn any_text_can_be_asked_whether_it_is_current(text in ".*") {
+            prop_assert!(!is_current(&text, REFERENCE_PARAMS));
         }
     }
 }
