@@ -1,32 +1,76 @@
--- The roles that check keys. Run it as a superuser, in the database that has the extension, with
+-- The roles of those who manage, watch and check keys. Run it as a superuser, in the database that has the
+-- extension, with
 --     psql -d DATABASE -f deploy/roles.sql
 -- Running it again changes nothing. Then give the shim's role a password, which psql hashes before it
 -- sends it:
 --     psql -d DATABASE -c '\password apikey_shim'
+-- and grant the others to the people and applications that need them: GRANT apikey_manager TO ada.
 \set ON_ERROR_STOP on
 
 BEGIN;
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- apikey_checker: may ask whether a key is valid, and nothing else. Grant it to an application's role.
-SELECT 'CREATE ROLE apikey_checker NOLOGIN'
- WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'apikey_checker') \gexec
-
--- apikey_shim: the role that the HTTP shim logs in with.
-SELECT 'CREATE ROLE apikey_shim LOGIN IN ROLE apikey_checker'
- WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'apikey_shim') \gexec
+-- apikey_checker: may ask whether a key is valid and what it may do, and act for it. Reads no table.
+-- apikey_auditor: sees every key but its hash, and what was done to it.
+-- apikey_manager: makes, changes and ends keys, sees what the auditor sees, and learns why a key is refused.
+-- apikey_shim: the login role of the HTTP shim, a checker.
+SELECT format('CREATE ROLE %I %s', wanted.name, wanted.attributes)
+  FROM (VALUES ('apikey_checker', 'NOLOGIN'),
+               ('apikey_auditor', 'NOLOGIN'),
+               ('apikey_manager', 'NOLOGIN IN ROLE apikey_auditor'),
+               ('apikey_shim', 'LOGIN IN ROLE apikey_checker')) AS wanted (name, attributes)
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name)
+ ORDER BY wanted.name \gexec
 
 -- The shim sends keys as parameters of its one statement. Where statements are logged, the log shall not
 -- have them.
 ALTER ROLE apikey_shim SET log_parameter_max_length = 0;
 ALTER ROLE apikey_shim SET log_parameter_max_length_on_error = 0;
 
--- The functions stand in the schema that CREATE EXTENSION was pointed at.
-SELECT format('GRANT USAGE ON SCHEMA %s TO apikey_checker', p.pronamespace::regnamespace),
-       format('GRANT EXECUTE ON FUNCTION %s TO apikey_checker', p.oid::regprocedure)
-  FROM pg_extension AS e
-  JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-  JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
- WHERE e.extname = 'apikey' AND p.proname = 'apikey_check' \gexec
+-- The functions and views stand in the schema that CREATE EXTENSION was pointed at.
+WITH member AS (
+    SELECT d.classid, d.objid
+      FROM pg_extension AS e
+      JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+     WHERE e.extname = 'apikey'
+), wanted (role, name) AS (
+    VALUES ('apikey_checker', 'apikey_check'),
+           ('apikey_checker', 'apikey_authorize'),
+           ('apikey_checker', 'apikey_login'),
+           ('apikey_checker', 'apikey_current'),
+           ('apikey_checker', 'apikey_granted'),
+           ('apikey_checker', 'apikey_decision'),
+           ('apikey_checker', 'apikey_identity'),
+           ('apikey_auditor', 'apikeys'),
+           ('apikey_auditor', 'apikey_events'),
+           ('apikey_manager', 'apikey_create'),
+           ('apikey_manager', 'apikey_rotate'),
+           ('apikey_manager', 'apikey_disable'),
+           ('apikey_manager', 'apikey_enable'),
+           ('apikey_manager', 'apikey_revoke'),
+           ('apikey_manager', 'apikey_explain')
+), object AS (
+    SELECT p.proname AS name, 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS privilege, p.pronamespace AS schema
+      FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+    UNION ALL
+    SELECT c.relname, 'SELECT ON ' || c.oid::regclass, c.relnamespace
+      FROM member AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+    UNION ALL
+    SELECT t.typname, 'USAGE ON TYPE ' || t.oid::regtype, t.typnamespace
+      FROM member AS m JOIN pg_type AS t ON m.classid = 'pg_type'::regclass AND m.objid = t.oid
+     WHERE t.typname IN ('apikey_decision', 'apikey_identity')
+)
+SELECT format('GRANT USAGE ON SCHEMA %s TO %I', o.schema::regnamespace, w.role),
+       format('GRANT %s TO %I', o.privilege, w.role)
+  FROM wanted AS w JOIN object AS o USING (name) \gexec
+
+-- A manager may also use plain SQL on the table, all but its hashes. Deleting a key is left to its owner:
+-- a revoked key says more than one that is not there.
+GRANT USAGE ON SCHEMA apikey TO apikey_manager;
+GRANT SELECT (prefix, name, owner, auth, allowed_ips, created_at, created_by, expires_at, disabled_at,
+              revoked_at, revoked_by, revoke_reason, tenant, metadata, replaced_by) ON apikey.key TO apikey_manager;
+GRANT UPDATE (name, owner, auth, allowed_ips, expires_at, disabled_at,
+              revoked_at, revoke_reason, metadata) ON apikey.key TO apikey_manager;
+GRANT SELECT, INSERT, UPDATE, DELETE ON apikey.scope TO apikey_manager;
 
 COMMIT;

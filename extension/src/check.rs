@@ -1,6 +1,7 @@
 //! `apikey_check`: one look-up by prefix, one comparison of the secret, then the verdict from the row.
 
 use crate::error::{self, internal};
+use crate::renew::renew;
 use apikey_core::{Answer, Auth, Key, Network};
 use pgrx::Json;
 use pgrx::datum::{DatumWithOid, Inet};
@@ -14,9 +15,13 @@ use std::cell::OnceCell;
 const PROBE: &str = "
     SELECT verifier, auth::text, allowed_ips::text[],
            revoked_at IS NULL AND disabled_at IS NULL
-               AND (expires_at IS NULL OR expires_at > clock_timestamp())
+               AND (expires_at IS NULL OR expires_at > clock_timestamp()),
+           tenant
       FROM apikey.key
      WHERE prefix = $1";
+
+/// The tenant of those who have no tenants.
+const ONE_TENANT: &str = "";
 
 thread_local! {
     static PLAN: OnceCell<OwnedPreparedStatement> = const { OnceCell::new() };
@@ -27,22 +32,45 @@ struct Row {
     auth: String,
     allowed_ips: Option<Vec<Option<String>>>,
     live: bool,
+    tenant: String,
 }
 
 /// The answer for a valid key; NULL for any other text, whatever is wrong with it.
-#[pg_extern(stable, parallel_restricted, security_definer)]
+#[pg_extern(volatile, parallel_unsafe, security_definer)]
 fn apikey_check(key: Option<&str>, ip: Option<Inet>) -> Result<Option<Json>, ErrorReport> {
-    let Some(key) = key.and_then(Key::parse) else { return Ok(None) };
+    check(key, ip, ONE_TENANT)
+}
+
+/// The same for the keys of one tenant.
+#[pg_extern(name = "apikey_check", volatile, parallel_unsafe, security_definer)]
+fn check_in_tenant(
+    key: Option<&str>,
+    ip: Option<Inet>,
+    tenant: Option<&str>,
+) -> Result<Option<Json>, ErrorReport> {
+    check(key, ip, tenant.unwrap_or(ONE_TENANT))
+}
+
+/// Whether a verifier was made from a key.
+#[pg_extern(volatile, parallel_unsafe, strict)]
+fn matches(key: &str, verifier: &str) -> Result<bool, ErrorReport> {
+    Key::parse(key).map_or(Ok(false), |key| is_secret_right(key, verifier))
+}
+
+fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Json>, ErrorReport> {
+    let Some(text) = text else { return Ok(None) };
+    let Some(key) = Key::parse(text) else { return Ok(None) };
     let Some(row) = find(key.prefix())? else { return Ok(None) };
-    if !matches(key, &row.verifier)? || !row.live {
+    if row.tenant != tenant || !is_secret_right(key, &row.verifier)? || !row.live {
         return Ok(None);
     }
+    renew(text, key.prefix(), &row.verifier)?;
     let answer = row.answer(ip)?;
     serde_json::to_value(&answer).map(|json| Some(Json(json))).map_err(internal)
 }
 
-/// Whether the secret is right. Slow: one run of Argon2id.
-fn matches(key: Key<'_>, verifier: &str) -> Result<bool, ErrorReport> {
+/// Slow: one run of the verifier's hash.
+fn is_secret_right(key: Key<'_>, verifier: &str) -> Result<bool, ErrorReport> {
     pgrx::check_for_interrupts!();
     apikey_core::verify(key, verifier)
         .or_else(|failed| error::from_verify(failed).map_or(Ok(false), Err))
@@ -60,6 +88,7 @@ fn find(prefix: &str) -> Result<Option<Row>, ErrorReport> {
                 auth: rows.get(2)?.unwrap_or_default(),
                 allowed_ips: rows.get(3)?,
                 live: rows.get(4)?.unwrap_or(false),
+                tenant: rows.get(5)?.unwrap_or_default(),
             }))
         })
     })

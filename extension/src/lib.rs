@@ -4,9 +4,12 @@
 
 mod check;
 mod error;
+mod grants;
+mod identity;
 mod issue;
 #[cfg(feature = "panic-probe")]
 mod panic_probe;
+mod renew;
 mod settings;
 
 use pgrx::prelude::*;
@@ -16,4 +19,5 @@ pgrx::pg_module_magic!(name, version);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
+    identity::watch_transactions();
 }

@@ -95,7 +95,7 @@ fn live_and_ready() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     // The server is there, and the role may no longer ask.
-    let revoke = "REVOKE ALL ON FUNCTION apikey_check FROM test_role";
+    let revoke = "REVOKE ALL ON FUNCTION apikey_check(text, inet) FROM test_role";
     let role = format!("{}_checker", database.name);
     database.superuser().batch_execute(&revoke.replace("test_role", &role)).unwrap();
     shim.get("/ready", &[]).assert_problem(503);
@@ -116,7 +116,7 @@ fn the_functions_schema_can_be_named() {
         .superuser()
         .batch_execute(&format!(
             "GRANT USAGE ON SCHEMA \"Odd name\" TO {0};
-             GRANT EXECUTE ON FUNCTION \"Odd name\".apikey_check TO {0}",
+             GRANT EXECUTE ON FUNCTION \"Odd name\".apikey_check(text, inet) TO {0}",
             role.role
         ))
         .unwrap();

@@ -116,7 +116,7 @@ fn an_extension_that_is_gone() {
     let role = format!("{}_checker", database.name);
     client
         .batch_execute(&format!(
-            "CREATE EXTENSION apikey; GRANT EXECUTE ON FUNCTION apikey_check TO {role}"
+            "CREATE EXTENSION apikey; GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {role}"
         ))
         .unwrap();
     let key = database.key("'event'");

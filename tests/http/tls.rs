@@ -41,7 +41,8 @@ impl Tls {
     /// Whether a shim with this connection string gets an answer, and whether by TLS.
     fn outcome(&mut self, host: &str, options: &str) -> Result<bool, String> {
         let checker = self.database.login("tls", "");
-        let grant = format!("GRANT EXECUTE ON FUNCTION apikey_check TO {}", checker.role);
+        let grant =
+            format!("GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {}", checker.role);
         self.database.superuser().batch_execute(&grant).unwrap();
         let conninfo =
             format!("{} {options}", self.database.conninfo(&checker).replace("127.0.0.1", host));

@@ -65,10 +65,14 @@ fn the_verdict_is_read_from_the_row_each_time() {
     for (change, expected, status) in [
         ("disabled_at = now()", false, "disabled"),
         ("disabled_at = NULL", true, "active"),
-        ("expires_at = clock_timestamp() + interval '1 hour'", true, "active"),
+        ("expires_at = clock_timestamp() + interval '8 days'", true, "active"),
+        ("expires_at = clock_timestamp() + interval '1 hour'", true, "expiring"),
         ("expires_at = created_at", false, "expired"),
         ("expires_at = NULL", true, "active"),
         ("auth = '[\"ticket\"]'", true, "active"),
+        ("replaced_by = 'Another1'", true, "rotating"),
+        ("tenant = 'venue'", false, "rotating"),
+        ("tenant = ''", true, "rotating"),
         ("revoked_at = now()", false, "revoked"),
     ] {
         client.batch_execute(&format!("UPDATE apikey.key SET {change}")).unwrap();

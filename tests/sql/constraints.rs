@@ -17,6 +17,17 @@ const WRONG: &[(&str, &str)] = &[
     ("verifier_shape", "verifier = replace(verifier, 'argon2id', 'argon2i')"),
     ("verifier_shape", "verifier = replace(verifier, 'm=1024', 'm=1000000')"),
     ("verifier_shape", "verifier = replace(verifier, 'm=1024', 'm=')"),
+    ("verifier_shape", "verifier = 'sha512$$' || repeat('A', 128)"),
+    ("verifier_shape", "verifier = 'sha512$salt$' || repeat('a', 128)"),
+    ("verifier_shape", "verifier = 'pbkdf2_sha256$10000000000$salt$' || repeat('A', 43) || '='"),
+    ("verifier_shape", "verifier = 'argon2' || verifier || 'x y'"),
+    ("tenant_shape", "tenant = ' venue'"),
+    ("tenant_shape", "tenant = E'venue\\n'"),
+    ("tenant_shape", "tenant = repeat('t', 201)"),
+    ("metadata_is_object", "metadata = '[]'"),
+    ("metadata_is_object", "metadata = jsonb_build_object('k', repeat('v', 8192))"),
+    ("replaced_by_shape", "replaced_by = prefix"),
+    ("replaced_by_shape", "replaced_by = 'nobody'"),
     ("auth_shape", "auth = '1'"),
     ("allowed_ips_not_empty", "allowed_ips = '{}'"),
     ("allowed_ips_not_empty", "allowed_ips = '{10.0.0.1,NULL}'"),
@@ -68,7 +79,7 @@ fn prefixes_and_live_names_are_unique() {
     let mut client = database.superuser();
     database.key("'event'");
     for (prefix, name, constraint) in
-        [("prefix", "'other'", "key_pkey"), ("'Goodpref'", "name", "key_owner_name_live")]
+        [("prefix", "'other'", "key_pkey"), ("'Goodpref'", "name", "key_tenant_owner_name_live")]
     {
         let refusal = refused(client.batch_execute(&format!(
             "INSERT INTO apikey.key (prefix, verifier, name, auth) SELECT {prefix}, verifier, {name}, auth FROM apikey.key"
@@ -80,8 +91,7 @@ fn prefixes_and_live_names_are_unique() {
     client
         .batch_execute(
             "INSERT INTO apikey.key (prefix, verifier, name, auth)
-             SELECT upper(prefix), verifier, 'upper', auth FROM apikey.key
-             UNION ALL SELECT lower(prefix), verifier, 'lower', auth FROM apikey.key",
+             SELECT given, verifier, given, auth FROM apikey.key, unnest('{Goodpref,GOODPREF,goodpref}'::text[]) AS given",
         )
         .unwrap();
 }

@@ -89,6 +89,8 @@ fn what_a_dba_gets_wrong_is_refused_with_a_hint() {
         ("'n', 'event', ips => '{NULL}'", "23514", "allowed_ips_not_empty"),
         ("'n', 'event', ips => '{{10.0.0.1}}'", "23514", "allowed_ips_not_empty"),
         ("'n', 'event', '10.0.0.1', ips => '{10.0.0.1}'", "22023", "both ip and ips"),
+        ("'n', 'event', tenant => ' '", "23514", "tenant_shape"),
+        ("'n', 'event', metadata => '[]'", "23514", "metadata_is_object"),
         ("'n', 'event', expires_at => '2020-01-01'", "23514", "expires_after_creation"),
         ("'taken', 'event'", "23505", "'postgres' already has a live key named 'taken'"),
     ] {
@@ -108,6 +110,7 @@ fn a_name_is_free_for_another_owner_and_after_revocation() {
     let mut client = database.superuser();
     let key = one(&mut client, "SELECT apikey_create('till', 'event')").unwrap();
     one(&mut client, "SELECT apikey_create('till', 'event', owner => 'somebody else')");
+    one(&mut client, "SELECT apikey_create('till', 'event', tenant => 'another venue')");
     one(&mut client, &format!("SELECT apikey_revoke('{key}')"));
     one(&mut client, "SELECT apikey_create('till', 'event')");
 }

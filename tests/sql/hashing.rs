@@ -73,7 +73,7 @@ fn a_placeholder_does_not_smuggle_a_cheaper_hash_in() {
     database
         .superuser()
         .batch_execute(&format!(
-            "ALTER DATABASE {} RESET ALL; GRANT EXECUTE ON FUNCTION apikey_create(text, text, inet, inet[], text, timestamptz) TO {}",
+            "ALTER DATABASE {} RESET ALL; GRANT EXECUTE ON FUNCTION apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb) TO {}",
             database.name, issuer.role
         ))
         .unwrap();

@@ -2,18 +2,48 @@
 
 use apikey_tests::{Database, Login, one, refused};
 
-const CREATE_LEVEL: &str = "apikey_create(text, text, inet, inet[], text, timestamptz)";
-const CREATE_JSON: &str = "apikey_create(text, jsonb, inet, inet[], text, timestamptz)";
+const CREATE_LEVEL: &str =
+    "apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb)";
+const CREATE_JSON: &str =
+    "apikey_create(text, jsonb, inet, inet[], text, timestamptz, text, jsonb)";
 const REVOKE: &str = "apikey_revoke(text, text)";
 const CHECK: &str = "apikey_check(text, inet)";
+const CHECK_IN_TENANT: &str = "apikey_check(text, inet, text)";
+const AUTHORIZE: &str = "apikey_authorize(text, inet, text, text)";
+const LOGIN: &str = "apikey_login(text, inet, text)";
+const CURRENT: &str = "apikey_current()";
+const GRANTED: &str = "apikey_granted(text)";
+const ROTATE: &str = "apikey_rotate(text, interval)";
+const DISABLE: &str = "apikey_disable(text)";
+const ENABLE: &str = "apikey_enable(text)";
+const EXPLAIN: &str = "apikey_explain(text, inet, text)";
+const PRUNE: &str = "apikey_prune_events(interval)";
 
 /// Every way in: what it needs to be granted, and a statement that uses it.
 const WAYS: &[(&str, &str)] = &[
     (CREATE_LEVEL, "SELECT apikey_create('by the level form', 'event')"),
     (CREATE_JSON, "SELECT apikey_create('by the json form', '[\"event\"]'::jsonb)"),
+    (ROTATE, "SELECT apikey_rotate('KEY', '1 day')"),
     (REVOKE, "SELECT apikey_revoke('KEY')"),
     (CHECK, "SELECT apikey_check('KEY', NULL)"),
+    (CHECK_IN_TENANT, "SELECT apikey_check('KEY', NULL, '')"),
+    (AUTHORIZE, "SELECT apikey_authorize('KEY', NULL)"),
+    (LOGIN, "SELECT apikey_login('KEY', NULL)"),
+    (CURRENT, "SELECT apikey_current()"),
+    (GRANTED, "SELECT apikey_granted('event')"),
+    (DISABLE, "SELECT apikey_disable('KEY')"),
+    (ENABLE, "SELECT apikey_enable('KEY')"),
+    (EXPLAIN, "SELECT apikey_explain('KEY', NULL)"),
+    (PRUNE, "SELECT apikey_prune_events('1 year')"),
     ("", "SELECT * FROM apikeys"),
+    ("", "SELECT * FROM apikey_events"),
+    ("", "SELECT * FROM apikey.event"),
+    ("", "INSERT INTO apikey.event (action, prefix, changed) VALUES ('create', 'Map0K71T', '{}')"),
+    ("", "UPDATE apikey.event SET at = now()"),
+    ("", "DELETE FROM apikey.event"),
+    ("", "TRUNCATE apikey.event"),
+    ("", "SELECT * FROM apikey.scope"),
+    ("", "INSERT INTO apikey.scope VALUES ('event', 'anything')"),
     ("", "SELECT * FROM apikey.key"),
     ("", "SELECT verifier FROM apikey.key"),
     ("", "INSERT INTO apikey.key DEFAULT VALUES"),
@@ -23,6 +53,11 @@ const WAYS: &[(&str, &str)] = &[
     ("", "COPY apikey.key TO STDOUT"),
     ("", "SELECT apikey.generate_key()"),
     ("", "SELECT apikey.make_verifier('KEY')"),
+    ("", "SELECT apikey.matches('KEY', '$argon2id$v=19$')"),
+    ("", "SELECT apikey.grants('\"event\"', 'event')"),
+    ("", "SELECT apikey.find_prefix('KEY')"),
+    ("", "SELECT apikey.set_identity('Map0K71T')"),
+    ("", "SELECT apikey.identity()"),
     ("", "CREATE TABLE apikey.mine ()"),
 ];
 
@@ -46,7 +81,9 @@ fn a_stranger_may_do_nothing() {
 #[test]
 fn execute_on_one_function_gives_that_function_alone() {
     let mut database = Database::new();
-    for (number, granted) in [CREATE_LEVEL, CREATE_JSON, REVOKE, CHECK].into_iter().enumerate() {
+    for (number, granted) in
+        WAYS.iter().filter_map(|(needed, _)| (!needed.is_empty()).then_some(*needed)).enumerate()
+    {
         let role = database.login(&format!("role{number}"), "");
         grant(&database, granted, &role);
         let key = database.key("'event'");
@@ -64,31 +101,55 @@ fn execute_on_one_function_gives_that_function_alone() {
     }
 }
 
+/// Who has anything on the extension's objects, but their owner.
+const GRANTED_AT_ALL: &str = "
+    WITH member AS (
+        SELECT d.classid, d.objid
+          FROM pg_depend AS d JOIN pg_extension AS e ON d.refobjid = e.oid AND e.extname = 'apikey'
+         WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    ), acl AS (
+        SELECT classid, objid, proowner AS owner, coalesce(proacl, acldefault('f', proowner)) AS acl
+          FROM member JOIN pg_proc AS o ON classid = 'pg_proc'::regclass AND objid = o.oid
+        UNION ALL
+        SELECT classid, objid, relowner, coalesce(relacl, acldefault('r', relowner))
+          FROM member JOIN pg_class AS o ON classid = 'pg_class'::regclass AND objid = o.oid AND relkind IN ('r', 'v')
+        UNION ALL
+        SELECT classid, objid, nspowner, coalesce(nspacl, acldefault('n', nspowner))
+          FROM member JOIN pg_namespace AS o ON classid = 'pg_namespace'::regclass AND objid = o.oid
+        UNION ALL
+        SELECT classid, objid, typowner, coalesce(typacl, acldefault('T', typowner))
+          FROM member JOIN pg_type AS o ON classid = 'pg_type'::regclass AND objid = o.oid
+          JOIN pg_class AS c ON c.oid = typrelid AND c.relkind = 'c'
+    )
+    SELECT count(DISTINCT objid) || ' objects, granted: '
+           || coalesce(string_agg(pg_describe_object(classid, objid, 0), '; ') FILTER (WHERE a.grantee <> owner), 'none')
+      FROM acl CROSS JOIN aclexplode(acl) AS a";
+
+/// Not even where default privileges would give everything away.
 #[test]
-fn the_catalog_grants_nothing_to_public() {
-    let database = Database::new();
-    // A function without an ACL of its own is PUBLIC's; a table or schema without one is its owner's.
-    let open = one(
-        &mut database.superuser(),
-        "WITH member AS (
-             SELECT d.classid, d.objid
-               FROM pg_depend AS d JOIN pg_extension AS e ON d.refobjid = e.oid AND e.extname = 'apikey'
-              WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-         ), acl AS (
-             SELECT classid, objid, coalesce(proacl, acldefault('f', proowner)) AS acl
-               FROM member JOIN pg_proc AS o ON classid = 'pg_proc'::regclass AND objid = o.oid
-             UNION ALL
-             SELECT classid, objid, coalesce(relacl, acldefault('r', relowner))
-               FROM member JOIN pg_class AS o ON classid = 'pg_class'::regclass AND objid = o.oid
-             UNION ALL
-             SELECT classid, objid, coalesce(nspacl, acldefault('n', nspowner))
-               FROM member JOIN pg_namespace AS o ON classid = 'pg_namespace'::regclass AND objid = o.oid
-         )
-         SELECT count(DISTINCT objid) || ' objects, open: '
-                || coalesce(string_agg(pg_describe_object(classid, objid, 0), '; ') FILTER (WHERE a.grantee = 0), 'none')
-           FROM acl CROSS JOIN aclexplode(acl) AS a",
-    );
-    assert_eq!(open.as_deref(), Some("11 objects, open: none"));
+fn a_fresh_install_grants_nothing_to_anybody() {
+    let mut database = Database::without_extension(apikey_tests::Cluster::shared());
+    let friend = database.login("friend", "");
+    let mut client = database.superuser();
+    for (kind, privilege) in
+        [("TABLES", "ALL"), ("FUNCTIONS", "ALL"), ("SCHEMAS", "ALL"), ("TYPES", "ALL")]
+    {
+        for grantee in [&*friend.role, "PUBLIC"] {
+            let statement =
+                format!("ALTER DEFAULT PRIVILEGES GRANT {privilege} ON {kind} TO {grantee}");
+            client.batch_execute(&statement).unwrap();
+        }
+    }
+    client.batch_execute("CREATE EXTENSION apikey").unwrap();
+    assert_eq!(one(&mut client, GRANTED_AT_ALL).as_deref(), Some("34 objects, granted: none"));
+    client.batch_execute("GRANT SELECT ON apikeys TO PUBLIC").unwrap();
+    assert!(one(&mut client, GRANTED_AT_ALL).unwrap().ends_with("granted: view apikeys"));
+    for kind in ["TABLES", "FUNCTIONS", "SCHEMAS", "TYPES"] {
+        for grantee in [&*friend.role, "PUBLIC"] {
+            let statement = format!("ALTER DEFAULT PRIVILEGES REVOKE ALL ON {kind} FROM {grantee}");
+            client.batch_execute(&statement).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -99,9 +160,9 @@ fn functions_that_run_with_the_owners_rights_pin_their_search_path() {
         "SELECT count(*) || ' functions, loose: '
                 || coalesce(string_agg(p.oid::regprocedure::text, '; ')
                        FILTER (WHERE proconfig IS DISTINCT FROM '{\"search_path=pg_catalog, pg_temp\"}'), 'none')
-           FROM pg_proc AS p WHERE prosecdef AND proname LIKE 'apikey%'",
+           FROM pg_proc AS p WHERE prosecdef",
     );
-    assert_eq!(loose.as_deref(), Some("4 functions, loose: none"));
+    assert_eq!(loose.as_deref(), Some("16 functions, loose: none"));
 }
 
 /// The checker puts objects of its own, which say yes to everything, before those that a check needs.

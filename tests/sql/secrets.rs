@@ -76,7 +76,7 @@ fn errors_show_neither_secret_nor_verifier() {
     let mut client = database.superuser();
     let key = database.key("'event'");
     for statement in [
-        format!("SELECT apikey_revoke('{}x')", &key[..7]),
+        format!("SELECT apikey_revoke('{}!')", &key[..7]),
         "SELECT apikey_create('', 'event')".to_owned(),
         format!("SELECT apikey.make_verifier('{key}!')"),
     ] {

@@ -4,6 +4,7 @@ use crate::program::{program, run};
 use crate::{Login, from_test_script};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cluster");
@@ -22,12 +23,29 @@ impl Cluster {
 
     /// A running one for a test that stops it or changes its settings, which `settings` adds to.
     pub fn private(settings: &[&str]) -> Self {
-        let own = tempfile::Builder::new().prefix("apikey-own.").tempdir_in("/tmp").unwrap();
-        let directory = own.path().join("cluster");
-        script("init", &directory, &[&["0", "fsync = off"], settings].concat());
+        Self::of_server(&from_test_script("PG_CONFIG"), settings)
+    }
+
+    /// A private one of the server that this pg_config belongs to.
+    pub fn of_server(pg_config: &str, settings: &[&str]) -> Self {
+        let (own, directory) = own_directory();
+        let arguments = [&["0", "fsync = off"], settings].concat();
+        // PG would contradict a PG_CONFIG of another major.
+        let mut init = command("init", &directory);
+        run(init.args(arguments).env("PG_CONFIG", pg_config).env_remove("PG")).success();
         let cluster = Self { directory, own: Some(own) };
         cluster.start();
         cluster
+    }
+
+    /// A running read-only copy that follows this one.
+    pub fn standby(&self) -> Self {
+        let (own, directory) = own_directory();
+        let primary = self.directory.to_str().unwrap();
+        script("standby", &directory, &[primary]);
+        let standby = Self { directory, own: Some(own) };
+        standby.start();
+        standby
     }
 
     pub fn start(&self) {
@@ -36,6 +54,11 @@ impl Cluster {
 
     pub fn stop(&self) {
         script("stop", &self.directory, &[]);
+    }
+
+    /// Gives a stopped one the server of the tests, by `pg_upgrade`.
+    pub fn upgrade(&self) {
+        script("upgrade", &self.directory, &[]);
     }
 
     pub fn port(&self) -> u16 {
@@ -68,7 +91,16 @@ impl Drop for Cluster {
     }
 }
 
-fn script(command: &str, directory: &Path, arguments: &[&str]) {
-    let directory = directory.to_str().unwrap();
-    run(program(SCRIPT, &[command, directory]).args(arguments)).success();
+fn own_directory() -> (TempDir, PathBuf) {
+    let own = tempfile::Builder::new().prefix("apikey-own.").tempdir_in("/tmp").unwrap();
+    let directory = own.path().join("cluster");
+    (own, directory)
+}
+
+fn script(name: &str, directory: &Path, arguments: &[&str]) {
+    run(command(name, directory).args(arguments)).success();
+}
+
+fn command(name: &str, directory: &Path) -> Command {
+    program(SCRIPT, &[name, directory.to_str().unwrap()])
 }

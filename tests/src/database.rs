@@ -53,7 +53,12 @@ impl Database {
     }
 
     pub fn connect(&self, login: &Login) -> Client {
-        self.config(login, &self.name).connect(NoTls).unwrap()
+        connect(self.port(), login, &self.name)
+    }
+
+    /// A new connection as the superuser, to this database on a standby.
+    pub fn on_standby(&self, standby: &Cluster) -> Client {
+        connect(standby.port(), &self.superuser, &self.name)
     }
 
     pub fn port(&self) -> u16 {
@@ -89,7 +94,7 @@ impl Database {
         let checker = self.login("checker", "");
         self.superuser()
             .batch_execute(&format!(
-                "GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {}",
+                "GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_check(text, inet, text) TO {}",
                 checker.role
             ))
             .unwrap();
@@ -118,21 +123,10 @@ impl Database {
 
     fn maintenance(&self, sql: &str) {
         // One statement at a time: CREATE DATABASE takes no company.
-        let mut client = self.config(&self.superuser, "postgres").connect(NoTls).unwrap();
+        let mut client = connect(self.port(), &self.superuser, "postgres");
         for statement in sql.split(';') {
             client.batch_execute(statement).unwrap();
         }
-    }
-
-    fn config(&self, login: &Login, database: &str) -> Config {
-        let mut config = Config::new();
-        config
-            .host("127.0.0.1")
-            .port(self.port())
-            .user(&login.role)
-            .password(&login.password)
-            .dbname(database);
-        config
     }
 }
 
@@ -152,6 +146,17 @@ impl Drop for Database {
             self.maintenance(&format!("DROP ROLE {role}"));
         }
     }
+}
+
+fn connect(port: u16, login: &Login, database: &str) -> Client {
+    Config::new()
+        .host("127.0.0.1")
+        .port(port)
+        .user(&login.role)
+        .password(&login.password)
+        .dbname(database)
+        .connect(NoTls)
+        .unwrap()
 }
 
 /// The one value that a statement gives, as text.
