@@ -44,6 +44,20 @@ pub struct Arguments {
     )]
     pub realm: String,
 
+    /// The tenant whose keys are valid. Without this and --tenant-by-host, keys of no tenant are
+    #[arg(long, env = "APIKEY_TENANT", value_name = "NAME", help_heading = "Tenants")]
+    pub tenant: Option<String>,
+
+    /// Tenants by the host that a request names, as venue.example.org=venue, or *.example.org=* for
+    /// one label that is the tenant, separated by commas. A request for another host gets a 401
+    #[arg(
+        long,
+        env = "APIKEY_TENANT_BY_HOST",
+        value_name = "HOST=TENANT",
+        help_heading = "Tenants"
+    )]
+    pub tenant_by_host: Vec<String>,
+
     /// Where Postgres is, as libpq writes it: postgresql://user@host:5432/db?sslmode=verify-full
     /// or "host=/run/postgresql user=… dbname=…". Its role needs EXECUTE on apikey_check, nothing else
     #[arg(long, env = "APIKEY_DATABASE", value_name = "URL", help_heading = "Database")]

@@ -12,12 +12,13 @@ use deadpool_postgres::{
 use scopeguard::ScopeGuard;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub struct Database {
     pool: Pool,
     statement: String,
+    statement_in_tenant: String,
     patience: Duration,
 }
 
@@ -61,32 +62,48 @@ impl Database {
         Ok(Self {
             pool,
             statement: format!("SELECT {schema}apikey_check($1::text, $2::inet)::text"),
+            statement_in_tenant: format!(
+                "SELECT {schema}apikey_check($1::text, $2::inet, $3::text)::text"
+            ),
             patience: limits.request,
         })
     }
 
-    /// The JSON for a valid key, `None` for any other text.
+    /// The JSON for a valid key, `None` for any other text. With a tenant, keys of others are not
+    /// valid; without, only keys that have none are.
     pub async fn check(
         &self,
         key: &str,
         client: Option<IpAddr>,
+        tenant: Option<&str>,
     ) -> Result<Option<String>, Unavailable> {
         let asking = async {
-            match self.ask(key, client).await {
-                // Asking twice is harmless, as a check changes nothing.
-                Err(error) if error.is_stale() => self.ask(key, client).await,
+            match self.ask(key, client, tenant).await {
+                // Asking twice is harmless: all that a check can change is a hash that is due.
+                Err(error) if error.is_stale() => self.ask(key, client, tenant).await,
                 outcome => outcome,
             }
         };
         timeout(self.patience, asking).await.unwrap_or(Err(Unavailable::TooSlow(self.patience)))
     }
 
-    async fn ask(&self, key: &str, client: Option<IpAddr>) -> Result<Option<String>, Unavailable> {
+    async fn ask(
+        &self,
+        key: &str,
+        client: Option<IpAddr>,
+        tenant: Option<&str>,
+    ) -> Result<Option<String>, Unavailable> {
         let connection = self.pool.get().await.map_err(Unavailable::Pool)?;
         // An abandoned request (too slow, client gone) leaves a question on the connection, whose
         // answer the next request would wait for: unless all is well, it leaves the pool.
         let connection = scopeguard::guard(connection, |used| drop(Object::take(used)));
-        let outcome = query(&connection, &self.statement, key, client).await;
+        // Version 0.1.0 of the extension takes no tenant. One shim asks in one of the two forms.
+        let outcome = match &tenant {
+            None => query(&connection, &self.statement, &[&key, &client]).await,
+            Some(tenant) => {
+                query(&connection, &self.statement_in_tenant, &[&key, &client, tenant]).await
+            }
+        };
         if outcome.as_ref().err().is_none_or(leaves_connection_usable) {
             drop(ScopeGuard::into_inner(connection));
         }
@@ -97,11 +114,11 @@ impl Database {
 async fn query(
     connection: &Object,
     statement: &str,
-    key: &str,
-    client: Option<IpAddr>,
+    parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<String>, tokio_postgres::Error> {
-    let statement = connection.prepare_typed_cached(statement, &[Type::TEXT, Type::INET]).await?;
-    let row = connection.query_one(&statement, &[&key, &client]).await?;
+    let types = &[Type::TEXT, Type::INET, Type::TEXT][..parameters.len()];
+    let statement = connection.prepare_typed_cached(statement, types).await?;
+    let row = connection.query_one(&statement, parameters).await?;
     row.try_get(0)
 }
 

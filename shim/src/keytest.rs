@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hyper::HeaderMap;
+use hyper::Request;
 
 use crate::credentials;
 use crate::problem::{Answer, Problem, content};
@@ -10,10 +10,12 @@ use crate::routes::{App, unavailable};
 
 /// Postgres writes the body; it is passed on as it is. A valid key from a wrong address is
 /// still a 200, since the route protects nothing.
-pub async fn answer(app: &App, peer: IpAddr, headers: &HeaderMap) -> Result<Answer, Problem> {
+pub async fn answer<B>(app: &App, peer: IpAddr, request: &Request<B>) -> Result<Answer, Problem> {
+    let headers = request.headers();
     let key = credentials::key(headers).ok_or(Problem::Unauthorized)?;
+    let tenant = app.tenancy.of(request.uri(), headers).map_err(|_| Problem::Unauthorized)?;
     let client = app.proxies.client(peer, headers);
-    let verdict = app.database.check(key, client).await.map_err(unavailable)?;
+    let verdict = app.database.check(key, client, tenant.as_deref()).await.map_err(unavailable)?;
     let json = verdict.ok_or(Problem::Unauthorized)?;
     Ok(content("application/json", json))
 }

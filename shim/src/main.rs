@@ -10,12 +10,15 @@ mod cors;
 mod credentials;
 mod database;
 mod database_settings;
+mod host;
 mod keytest;
 mod problem;
 mod routes;
 mod server;
 mod settings;
 mod socket;
+mod tenant;
+mod tenant_by_host;
 mod tls;
 
 use std::ffi::OsString;
@@ -110,8 +113,8 @@ fn start(settings: Settings) -> Result<(), Failure> {
 /// Says early whether the database can be used. A server that comes up before its database is no
 /// error: every request tries again.
 async fn greet(app: Arc<routes::App>) {
-    match app.database.check("", None).await {
-        Ok(_) => info!("the database answers"),
+    match app.can_check().await {
+        Ok(()) => info!("the database answers"),
         Err(cause) => warn!(%cause, "the database gives no answer yet; requests get a 503"),
     }
 }

@@ -12,10 +12,12 @@ use crate::cors::Cors;
 use crate::database::{Database, Unavailable};
 use crate::keytest;
 use crate::problem::{Answer, Problem, content, no_content};
+use crate::tenant::Tenancy;
 
 /// What all connections share.
 pub struct App {
     pub database: Database,
+    pub tenancy: Tenancy,
     pub proxies: TrustedProxies,
     pub cors: Cors,
     /// The `WWW-Authenticate` of every 401 (RFC 9110, 11.6.1).
@@ -80,6 +82,11 @@ impl App {
         answer
     }
 
+    /// Asks the real statement: it needs the server, the function and the right to call it.
+    pub async fn can_check(&self) -> Result<(), Unavailable> {
+        self.database.check("", None, self.tenancy.any()).await.map(|_| ())
+    }
+
     async fn ask<B>(
         &self,
         route: Route,
@@ -87,11 +94,10 @@ impl App {
         request: &Request<B>,
     ) -> Result<Answer, Problem> {
         match route {
-            Route::Keytest => keytest::answer(self, peer, request.headers()).await,
+            Route::Keytest => keytest::answer(self, peer, request).await,
             Route::Live => Ok(content("application/json", r#"{"status":"live"}"#)),
             Route::Ready => {
-                // The real statement: it needs the server, the function and the right to call it.
-                self.database.check("", None).await.map_err(unavailable)?;
+                self.can_check().await.map_err(unavailable)?;
                 Ok(content("application/json", r#"{"status":"ready"}"#))
             }
         }

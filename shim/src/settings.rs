@@ -14,6 +14,8 @@ use crate::database::{Database, PoolLimits};
 use crate::database_settings::{connection, identifier, password, session};
 use crate::routes::App;
 use crate::server::ServerLimits;
+use crate::tenant::Tenancy;
+use crate::tenant_by_host::Hosts;
 
 pub struct Settings {
     pub listen: SocketAddr,
@@ -54,6 +56,7 @@ impl Settings {
             },
             pool_size: arguments.pool_size,
             app: App {
+                tenancy: tenancy(&arguments)?,
                 proxies: of(
                     "trusted-proxy",
                     TrustedProxies::parse(items(&arguments.trusted_proxy)),
@@ -80,6 +83,17 @@ fn challenge(realm: &str) -> Result<HeaderValue, String> {
         return Err("at most 100 ASCII characters, without quotes and backslashes".into());
     }
     HeaderValue::try_from(format!("Api-Key realm=\"{realm}\"")).map_err(|error| error.to_string())
+}
+
+/// An empty value is no setting here, too: keys of tenants are then refused, never taken.
+fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
+    let hosts = of("tenant-by-host", Hosts::parse(items(&arguments.tenant_by_host)))?;
+    match arguments.tenant.as_deref().filter(|tenant| !tenant.is_empty()) {
+        None if hosts.is_empty() => Ok(Tenancy::None),
+        None => Ok(Tenancy::ByHost(hosts)),
+        Some(tenant) if hosts.is_empty() => of("tenant", Tenancy::one(tenant)),
+        Some(_) => of("tenant-by-host", Err("--tenant is set too; give one of them".into())),
+    }
 }
 
 fn database(arguments: &Arguments) -> Result<Database, Invalid> {

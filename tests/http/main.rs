@@ -10,4 +10,5 @@ mod logs;
 mod outages;
 mod refusals;
 mod settings;
+mod tenants;
 mod tls;

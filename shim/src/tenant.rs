@@ -1,0 +1,156 @@
+//! In whose name a key is checked: a key of one tenant is not valid for another.
+
+use hyper::header;
+use hyper::{HeaderMap, Uri};
+
+use crate::host;
+use crate::tenant_by_host::Hosts;
+
+#[derive(Debug)]
+pub enum Tenancy {
+    /// The function is asked without a tenant: version 0.1.0 of the extension has no other form.
+    None,
+    One(String),
+    ByHost(Hosts),
+}
+
+/// The request's host has no tenant. It is refused like any other, without the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown;
+
+impl Tenancy {
+    pub fn one(tenant: &str) -> Result<Self, String> {
+        name(tenant).map(Self::One)
+    }
+
+    /// What to check a request's key in; `Ok(None)` without tenants.
+    pub fn of(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, Unknown> {
+        match self {
+            Self::None => Ok(None),
+            Self::One(tenant) => Ok(Some(tenant.clone())),
+            Self::ByHost(hosts) => {
+                let host = requested(uri, headers).and_then(host::of_authority).ok_or(Unknown)?;
+                hosts.tenant(&host).map(Some).ok_or(Unknown)
+            }
+        }
+    }
+
+    /// For a check of no key at all, which shall be the same statement as that of a request.
+    pub fn any(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::One(tenant) => Some(tenant),
+            Self::ByHost(_) => Some(""),
+        }
+    }
+}
+
+/// An absolute request target outranks `Host` (RFC 9112, 3.2.2). Two `Host` lines name nobody. No
+/// other header counts: every client can write X-Forwarded-Host, and many proxies pass it on.
+fn requested<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let mut lines = headers.get_all(header::HOST).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return None;
+    }
+    match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => line?.to_str().ok(),
+    }
+}
+
+/// The extension's own rule for the column, so that a typo is found here: no key can have another.
+/// The empty name is that of keys without a tenant, which are checked by leaving the setting out.
+pub fn name(tenant: &str) -> Result<String, String> {
+    let blank = tenant.trim() != tenant;
+    if tenant.is_empty() || tenant.chars().count() > 200 {
+        return Err("the name of a tenant has 1 to 200 characters".into());
+    }
+    if blank || tenant.contains(char::is_control) {
+        return Err(
+            "the name of a tenant has no blank at either end and no control character".into()
+        );
+    }
+    Ok(tenant.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    fn of(tenancy: &Tenancy, target: &str, hosts: &[&str]) -> Result<Option<String>, Unknown> {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(header::HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
+        }
+        headers.insert("x-forwarded-host", HeaderValue::from_static("venue.example.org"));
+        headers.insert("forwarded", HeaderValue::from_static("host=venue.example.org"));
+        tenancy.of(&target.parse().unwrap(), &headers)
+    }
+
+    fn by_host() -> Tenancy {
+        Tenancy::ByHost(Hosts::parse(["*.example.org=*"].into_iter()).unwrap())
+    }
+
+    #[test]
+    fn the_host_header_names_the_tenant() {
+        let tenancy = by_host();
+        let venue = Ok(Some("venue".to_owned()));
+        for host in ["venue.example.org", "VENUE.example.org.:8080"] {
+            assert_eq!(of(&tenancy, "/", &[host]), venue, "{host}");
+        }
+        for hosts in [
+            &[][..],
+            &[""],
+            &["example.org"],
+            &["caf\u{e9}.example.org"],
+            &["venue.example.org", "venue.example.org"],
+            &["venue.example.org", "other.example.org"],
+        ] {
+            assert_eq!(of(&tenancy, "/", hosts), Err(Unknown), "{hosts:?}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_target_outranks_it() {
+        let tenancy = by_host();
+        let target = "http://Venue.example.org:80/";
+        for hosts in [&[][..], &["other.example.org"], &["\u{e9}"]] {
+            assert_eq!(of(&tenancy, target, hosts), Ok(Some("venue".to_owned())), "{hosts:?}");
+        }
+        assert_eq!(of(&tenancy, target, &["a.example.org", "b.example.org"]), Err(Unknown));
+        for target in ["http://stranger.test/", "http://other@venue.example.org/"] {
+            assert_eq!(of(&tenancy, target, &["venue.example.org"]), Err(Unknown), "{target}");
+        }
+    }
+
+    #[test]
+    fn other_settings_look_at_no_host() {
+        for hosts in [&[][..], &["stranger.test"], &["a", "b"]] {
+            assert_eq!(of(&Tenancy::None, "/", hosts), Ok(None));
+            let one = Tenancy::one("The Venue").unwrap();
+            assert_eq!(of(&one, "/", hosts), Ok(Some("The Venue".to_owned())));
+        }
+    }
+
+    /// Else `/ready` could say yes while every request fails.
+    #[test]
+    fn a_probe_has_a_tenant_when_requests_have() {
+        assert_eq!(Tenancy::None.any(), None);
+        assert_eq!(Tenancy::one("venue").unwrap().any(), Some("venue"));
+        assert_eq!(by_host().any(), Some(""));
+    }
+
+    #[test]
+    fn names() {
+        for tenant in ["v", "The Venue", "caf\u{e9}", &"v".repeat(200)] {
+            assert_eq!(name(tenant).as_deref(), Ok(tenant));
+        }
+        for tenant in ["", " v", "v ", "v\n", "v\0v", "\u{a0}v", &"v".repeat(201)] {
+            assert!(name(tenant).is_err(), "{tenant:?}");
+        }
+    }
+}
