@@ -2,6 +2,7 @@
 
 mod addresses;
 mod cors;
+mod django;
 mod examples;
 mod forms;
 mod lifecycle;

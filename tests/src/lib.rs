@@ -5,12 +5,14 @@
 
 mod cluster;
 mod database;
+mod django;
 mod error;
 mod program;
 mod shim;
 
 pub use cluster::Cluster;
 pub use database::{Database, Login, one};
+pub use django::Django;
 pub use error::{Refusal, refused};
 pub use program::{Output, program, run};
 pub use shim::{Answer, Shim, short_run};

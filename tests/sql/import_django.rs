@@ -1,0 +1,256 @@
+//! `sql/import/django.sql`: keys of djangorestframework-api-key, made by a real Django.
+
+use apikey_tests::{Cluster, Database, Django, Output, one};
+use postgres::Client;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/import/django.sql");
+
+/// Runs the script with these variables, its report as columns with bars between them.
+fn import(database: &Database, variables: &[&str]) -> Output {
+    let mut arguments = vec!["-X", "-A", "-f", SCRIPT];
+    for variable in variables {
+        arguments.extend(["-v", variable]);
+    }
+    database.client_program("psql", &arguments)
+}
+
+fn check(client: &mut Client, key: &str, tenant: &str) -> Option<String> {
+    one(client, &format!("SELECT apikey_check('{key}', NULL, '{tenant}')"))
+}
+
+fn methods(client: &mut Client) -> String {
+    one(
+        client,
+        "SELECT string_agg(DISTINCT substring(verifier FROM '^\\$?[a-z0-9_]+'), ',') FROM apikey.key",
+    )
+    .unwrap_or_default()
+}
+
+/// Django's table, with rows that no Django is needed for.
+fn plain_table(client: &mut Client, rows: &str) {
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE rest_framework_api_key_apikey (
+                 id varchar(150) PRIMARY KEY DEFAULT gen_random_uuid(), prefix varchar(8) NOT NULL UNIQUE,
+                 hashed_key varchar(150) NOT NULL DEFAULT 'sha512$$' || repeat('0', 128),
+                 created timestamptz NOT NULL DEFAULT '2024-05-06', name varchar(50) NOT NULL,
+                 revoked boolean NOT NULL DEFAULT false, expiry_date timestamptz);
+             INSERT INTO rest_framework_api_key_apikey (prefix, name {rows}"
+        ))
+        .unwrap();
+}
+
+fn a_real_django(django: Django, hasher: Option<&str>, method: &str) {
+    let database = Database::new();
+    let mut client = database.superuser();
+    let keys = django.keys(&database, "public", hasher);
+    let output = import(&database, &["auth=event", "tenant=venue", "owner=ada", "dry_run=off"]);
+    let report = output.success();
+    assert!(report.contains("all|5|5|0|0"), "{report}");
+    assert_eq!(methods(&mut client), method);
+
+    let answer = r#"{"auth":"event","ip_request":null,"ip_valid":true}"#;
+    // Where nothing can be written it just works.
+    client.batch_execute("BEGIN READ ONLY").unwrap();
+    assert_eq!(check(&mut client, &keys["till"], "venue").as_deref(), Some(answer));
+    client.batch_execute("COMMIT").unwrap();
+    assert_eq!(methods(&mut client), method);
+
+    for (label, key) in &keys {
+        let valid = !["revoked", "expired"].contains(&&**label);
+        let wrong = format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' });
+        assert_eq!(check(&mut client, &wrong, "venue"), None, "{label}");
+        assert_eq!(check(&mut client, key, ""), None, "{label}");
+        for _ in 0..2 {
+            let expected = valid.then_some(answer);
+            assert_eq!(check(&mut client, key, "venue").as_deref(), expected, "{label}");
+        }
+        let sql = format!("SELECT status FROM apikeys WHERE prefix = '{}'", &key[..8]);
+        let status = if valid { "active" } else { &**label };
+        assert_eq!(one(&mut client, &sql).as_deref(), Some(status));
+        assert!(!report.contains(&key[9..]), "{report}");
+    }
+    // Each good check renewed the hash; the others had no reason to.
+    let renewed = "SELECT string_agg(DISTINCT name, ',' ORDER BY name) FROM apikey.key WHERE verifier LIKE '$argon2id$%'";
+    let names = format!("a year,till,till ({})", &keys["the same"][..8]);
+    assert_eq!(one(&mut client, renewed), Some(names));
+    let trail =
+        "SELECT string_agg(DISTINCT action, ',') FROM apikey_events WHERE changed ? 'owner'";
+    assert_eq!(one(&mut client, trail).as_deref(), Some("import"));
+}
+
+#[test]
+fn keys_of_the_current_version() {
+    a_real_django(Django::Current, None, "sha512");
+}
+
+#[test]
+fn keys_of_version_two_with_pbkdf2() {
+    a_real_django(Django::Two, None, "pbkdf2_sha256");
+}
+
+#[test]
+fn keys_of_version_two_with_argon2() {
+    a_real_django(Django::Two, Some("Argon2PasswordHasher"), "argon2");
+}
+
+#[test]
+fn by_default_nothing_is_changed() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    plain_table(&mut client, ") VALUES ('AAAAAAAA', 'till')");
+    for variables in [&["auth=event"][..], &["auth=event", "dry_run=on"]] {
+        let report = import(&database, variables).success();
+        assert!(report.contains("DRY RUN: nothing was changed."), "{report}");
+        assert!(report.contains("|AAAAAAAA|till|postgres||live|imported|\"event\""), "{report}");
+        let left = "SELECT count(*) + (SELECT count(*) FROM apikey.event) FROM apikey.key";
+        assert_eq!(one(&mut client, left).as_deref(), Some("0"));
+    }
+}
+
+#[test]
+fn what_a_key_may_do_is_said_in_each_of_the_three_forms() {
+    for (given, stored) in [
+        ("event", r#""event""#),
+        (r#""event""#, r#""event""#),
+        (r#"["event","ticket"]"#, r#"["event", "ticket"]"#),
+        (r#"{"event":true,"ticket":false}"#, r#"{"event": true, "ticket": false}"#),
+    ] {
+        let database = Database::new();
+        let mut client = database.superuser();
+        plain_table(&mut client, ") VALUES ('AAAAAAAA', 'till')");
+        import(&database, &[&format!("auth={given}"), "dry_run=off"]).success();
+        assert_eq!(one(&mut client, "SELECT auth FROM apikey.key").as_deref(), Some(stored));
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_over_is_listed_and_the_rest_is() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    client.batch_execute("SET apikey.argon2_memory = '1MB'").unwrap();
+    let present =
+        one(&mut client, "SELECT apikey_create('shop', 'event', owner => 'ada')").unwrap();
+    let present = &present[..8];
+    plain_table(
+        &mut client,
+        &format!(
+            ", hashed_key, created, revoked, expiry_date) VALUES
+             ('AAAAAAAA', 'odd hash', 'bcrypt$$2b$12$abc', '2024-01-01', false, NULL),
+             ('BBBBBBB',  'short', 'sha512$$' || repeat('0', 128), '2024-01-02', false, NULL),
+             ('CCCCCCCC', '  ', 'sha512$$' || repeat('0', 128), '2024-01-03', false, NULL),
+             ('DDDDDDDD', 'shop', 'sha512$$' || repeat('0', 128), '2024-01-04', false, NULL),
+             ('EEEEEEEE', 'shop', 'sha512$$' || repeat('0', 128), '2024-01-05', true, NULL),
+             ('FFFFFFFF', 'old', 'sha512$$' || repeat('0', 128), '2024-01-06', false, '2023-01-01'),
+             ('{present}', 'same prefix', 'sha512$$' || repeat('0', 128), '2024-01-07', false, NULL)"
+        ),
+    );
+    let report = import(&database, &["auth=event", "owner=ada", "dry_run=off"]).success();
+    for line in [
+        "|AAAAAAAA|odd hash|ada||live|not imported: A verifier is",
+        "|BBBBBBB|short|ada||live|not imported: A prefix has 8 characters",
+        "|CCCCCCCC|  |ada||live|imported as 'unnamed'|",
+        "|DDDDDDDD|shop|ada||live|imported as 'shop (DDDDDDDD)'|",
+        "|EEEEEEEE|shop|ada||revoked|imported|",
+        "|FFFFFFFF|old|ada||expired|imported|",
+        &format!(
+            "|{present}|same prefix|ada||live|not imported: another key here has this prefix|"
+        ),
+        "all|7|4|0|3",
+    ] {
+        assert!(report.contains(line), "{line} is not in\n{report}");
+    }
+    // Those to look at come first.
+    assert!(report.find("|DDDDDDDD|") < report.find("|EEEEEEEE|"), "{report}");
+    assert!(!report.contains("000000") && !report.contains("$2b$"), "no hash is shown: {report}");
+    let rows = "SELECT string_agg(concat_ws(' ', prefix, status, revoke_reason, revoked_by), ', ' ORDER BY prefix COLLATE \"C\")
+                  FROM apikeys WHERE prefix ~ '^(.)\\1{7}$'";
+    assert_eq!(
+        one(&mut client, rows).as_deref(),
+        Some(
+            "CCCCCCCC active, DDDDDDDD active, EEEEEEEE revoked revoked in Django postgres, FFFFFFFF expired"
+        )
+    );
+}
+
+#[test]
+fn run_again_it_changes_nothing_even_when_hashes_were_renewed() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    let rows = "SELECT string_agg(k::text, ';' ORDER BY prefix) || (SELECT count(*) FROM apikey.event) FROM apikey.key AS k";
+    let keys = Django::Current.keys(&database, "public", None);
+    let first = import(&database, &["auth=event", "dry_run=off"]).success();
+    assert!(first.contains("all|5|5|0|0"), "{first}");
+    assert!(check(&mut client, &keys["till"], "").is_some());
+    let before = one(&mut client, rows);
+    let second = import(&database, &["auth=ticket", "owner=eve", "dry_run=off"]).success();
+    assert!(second.contains("all|5|0|5|0"), "{second}");
+    assert_eq!(one(&mut client, rows), before);
+
+    client
+        .execute(
+            "UPDATE rest_framework_api_key_apikey SET revoked = true WHERE name = 'a year'",
+            &[],
+        )
+        .unwrap();
+    let third = import(&database, &["auth=event", "dry_run=off"]).success();
+    assert!(third.contains("but revoked in Django: use apikey_revoke"), "{third}");
+    assert_eq!(one(&mut client, rows), before);
+}
+
+#[test]
+fn what_is_wrong_is_said_and_nothing_is_imported() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    plain_table(&mut client, ") VALUES ('AAAAAAAA', 'till')");
+    client
+        .batch_execute(
+            "CREATE VIEW disguised AS SELECT * FROM rest_framework_api_key_apikey;
+             CREATE TABLE other AS SELECT 1 AS id",
+        )
+        .unwrap();
+    for (variables, said) in [
+        (&["dry_run=off"][..], "the variable auth is not given"),
+        (&["dry_run=off", "auth= "], "the variable auth is not given"),
+        (&["dry_run=off", "auth={event}"], "invalid input syntax for type json"),
+        (&["dry_run=of course", "auth=event"], "invalid input syntax for type boolean"),
+        (
+            &["dry_run=off", "auth=event", "table=public.nothing"],
+            "there is no table public.nothing",
+        ),
+        (&["dry_run=off", "auth=event", "table=public.disguised"], "there is no table"),
+        (&["dry_run=off", "auth=event", "table=public.other"], "column k.prefix does not exist"),
+    ] {
+        let output = import(&database, variables);
+        assert_eq!(output.code, Some(3), "{variables:?}");
+        assert!(output.stderr.contains(said), "{variables:?}: {}", output.stderr);
+        assert_eq!(one(&mut client, "SELECT count(*) FROM apikey.key").as_deref(), Some("0"));
+    }
+    client.batch_execute("CREATE SCHEMA \"Odd \"\"one\"\"\"; ALTER TABLE rest_framework_api_key_apikey SET SCHEMA \"Odd \"\"one\"\"\"").unwrap();
+    let table = r#"table="Odd ""one""".rest_framework_api_key_apikey"#;
+    import(&database, &["auth=event", "dry_run=off", table]).success();
+    assert_eq!(one(&mut client, "SELECT count(*) FROM apikey.key").as_deref(), Some("1"));
+}
+
+#[test]
+fn without_the_extension_it_says_what_to_do() {
+    let database = Database::without_extension(Cluster::shared());
+    plain_table(&mut database.superuser(), ") VALUES ('AAAAAAAA', 'till')");
+    let output = import(&database, &["auth=event", "dry_run=off"]);
+    assert_eq!(output.code, Some(3));
+    assert!(output.stderr.contains("CREATE EXTENSION apikey"), "{}", output.stderr);
+}
+
+/// Postgres's own message would show the failing row.
+#[test]
+fn no_hash_reaches_an_error() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    plain_table(&mut client, ") VALUES ('Map0K71T', 'till')");
+    client
+        .batch_execute("ALTER TABLE apikey.key ADD CONSTRAINT test CHECK (name <> 'till')")
+        .unwrap();
+    let output = import(&database, &["auth=event", "dry_run=off"]);
+    assert!(output.stdout.contains("not imported: test|"), "{}", output.stdout);
+    assert!(!output.stderr.contains("0000"), "{}", output.stderr);
+}
