@@ -46,7 +46,7 @@ impl fmt::Debug for Key<'_> {
     }
 }
 
-/// A new key, wiped from memory when dropped. About 190 bits of its 232 are secret.
+/// A new key, wiped from memory when dropped. Its secret half has 190 bits: 32 characters of 62.
 pub struct GeneratedKey(Zeroizing<String>);
 
 impl GeneratedKey {
