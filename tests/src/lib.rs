@@ -7,6 +7,8 @@ mod cluster;
 mod database;
 mod django;
 mod error;
+mod example_shop;
+mod pgbouncer;
 mod program;
 mod shim;
 
@@ -14,6 +16,8 @@ pub use cluster::Cluster;
 pub use database::{Database, Login, one};
 pub use django::Django;
 pub use error::{Refusal, refused};
+pub use example_shop::ExampleShop;
+pub use pgbouncer::Pgbouncer;
 pub use program::{Output, program, run};
 pub use shim::{Answer, Shim, short_run};
 
