@@ -62,7 +62,10 @@ WITH extension AS (
     SELECT format('column %s of %s: %s %s collation %s not null %s default %s storage %s options %s', lpad(a.attnum::text, 3, '0'),
                   a.of, a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation, a.attnotnull,
                   (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum),
-                  a.attstorage, concat_ws(' ', a.attoptions::text, a.attidentity, a.attgenerated, a.attacl::text))
+                  a.attstorage, concat_ws(' ',
+                      -- Debian's 15.20 stamps each attribute with a number of its own.
+                      (SELECT string_agg(o, ',') FROM unnest(a.attoptions) AS o WHERE o NOT LIKE 'pg_attver=%'),
+                      a.attidentity, a.attgenerated, a.attacl::text))
       FROM attribute AS a
     UNION ALL
     SELECT format('constraint %s of %s: %s validated %s', conname, of, pg_get_constraintdef(oid), convalidated)
