@@ -388,7 +388,7 @@ DECLARE
     -- here: the secret is among no statement's parameters.
     named CONSTANT text := split_part(btrim(key, E' \t\r\n'), '.', 1);
 BEGIN
-    IF NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = named) OR named IS NULL THEN
+    IF NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = named) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'undefined_object',
             MESSAGE = 'there is no API key with this prefix',
