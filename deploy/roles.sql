@@ -43,6 +43,7 @@ WITH member AS (
            ('apikey_checker', 'apikey_identity'),
            ('apikey_auditor', 'apikeys'),
            ('apikey_auditor', 'apikey_events'),
+           ('apikey_auditor', 'apikey_stats'),
            ('apikey_manager', 'apikey_create'),
            ('apikey_manager', 'apikey_rotate'),
            ('apikey_manager', 'apikey_disable'),
@@ -63,6 +64,9 @@ WITH member AS (
 SELECT format('GRANT USAGE ON SCHEMA %s TO %I', o.schema::regnamespace, w.role),
        format('GRANT %s TO %I', o.privilege, w.role)
   FROM wanted AS w JOIN object AS o USING (name) \gexec
+
+-- What these views read is not only in tables: Postgres asks whoever reads them for this, too.
+GRANT EXECUTE ON FUNCTION apikey.usage_in_memory(), apikey.stats() TO apikey_auditor;
 
 -- A manager may also use plain SQL on the table, all but its hashes. Deleting a key is left to its owner:
 -- a revoked key says more than one that is not there.

@@ -1,4 +1,4 @@
--- apikey 0.1.0 to 0.2.0. What is new is the same text as in apikey--0.2.0.sql; what changes stands here first.
+-- apikey 0.1.0 to 0.2.0. What is new is the same text as in apikey--0.3.0.sql, but for what 0.3.0 changed; what changes stands here first.
 --
 -- Locks: apikey.key is locked against everything for as long as its rows take to be checked and indexed
 -- anew: seconds for a million keys.

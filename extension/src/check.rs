@@ -1,48 +1,29 @@
-//! `apikey_check`: one look-up by prefix, one comparison of the secret, then the verdict from the row.
+//! `apikey_check`, the path that every request takes: the key's row, whether the secret is right, and only then the
+//! verdict, from the row. What is remembered is that a secret is right, never that a key is valid.
 
-use crate::error::{self, internal};
+use crate::error::internal;
+use crate::hashing::Turn;
+use crate::memory::{Memory, memory};
+use crate::probe::{self, Row};
 use crate::renew::renew;
-use apikey_core::{Answer, Auth, Key, Network};
-use pgrx::Json;
-use pgrx::datum::{DatumWithOid, Inet};
-use pgrx::pg_sys::panic::ErrorReport;
+use crate::sql_types::{Inet, Json};
+use crate::stats::Counter;
+use crate::usage;
+use apikey_core::{Answer, Key, Network, Outcome, Proof, tag};
+use pgrx::pg_sys::{self, TimestampTz, panic::ErrorReport};
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiResult};
-use std::cell::OnceCell;
-
-/// Everything that a check needs to know, from the caller's snapshot. The clock is the wall's and not
-/// the transaction's: a key expires on time in a transaction that is kept open, too.
-const PROBE: &str = "
-    SELECT verifier, auth::text, allowed_ips::text[],
-           revoked_at IS NULL AND disabled_at IS NULL
-               AND (expires_at IS NULL OR expires_at > clock_timestamp()),
-           tenant
-      FROM apikey.key
-     WHERE prefix = $1";
 
 /// The tenant of those who have no tenants.
 const ONE_TENANT: &str = "";
 
-thread_local! {
-    static PLAN: OnceCell<OwnedPreparedStatement> = const { OnceCell::new() };
-}
-
-struct Row {
-    verifier: String,
-    auth: String,
-    allowed_ips: Option<Vec<Option<String>>>,
-    live: bool,
-    tenant: String,
-}
-
 /// The answer for a valid key; NULL for any other text, whatever is wrong with it.
-#[pg_extern(volatile, parallel_unsafe, security_definer)]
+#[pg_extern(volatile, parallel_unsafe)]
 fn apikey_check(key: Option<&str>, ip: Option<Inet>) -> Result<Option<Json>, ErrorReport> {
     check(key, ip, ONE_TENANT)
 }
 
 /// The same for the keys of one tenant.
-#[pg_extern(name = "apikey_check", volatile, parallel_unsafe, security_definer)]
+#[pg_extern(name = "apikey_check", volatile, parallel_unsafe)]
 fn check_in_tenant(
     key: Option<&str>,
     ip: Option<Inet>,
@@ -54,74 +35,95 @@ fn check_in_tenant(
 /// Whether a verifier was made from a key.
 #[pg_extern(volatile, parallel_unsafe, strict)]
 fn matches(key: &str, verifier: &str) -> Result<bool, ErrorReport> {
-    Key::parse(key).map_or(Ok(false), |key| is_secret_right(key, verifier))
+    let Some(key) = Key::parse(key) else { return Ok(false) };
+    Turn::wait(memory()?).verify(key, verifier)
 }
 
 fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Json>, ErrorReport> {
-    let Some(text) = text else { return Ok(None) };
-    let Some(key) = Key::parse(text) else { return Ok(None) };
-    let Some(row) = find(key.prefix())? else { return Ok(None) };
-    if row.tenant != tenant || !is_secret_right(key, &row.verifier)? || !row.live {
+    let memory = memory()?;
+    let Some(key) = text.and_then(Key::parse) else {
+        memory.counters.add(Counter::Malformed);
+        return Ok(None);
+    };
+    let Some(row) = probe::find(key.prefix())? else {
+        memory.counters.add(Counter::UnknownPrefix);
+        return Ok(None);
+    };
+    let is_secret_right = is_secret_right(memory, key, &row)?;
+    let now = clock();
+    let refusal = match is_secret_right {
+        true => row.refusal(tenant, now),
+        false => Some(Counter::WrongSecret),
+    };
+    if let Some(why) = refusal {
+        memory.counters.add(why);
+        usage::count(key.prefix(), Outcome::Refused);
         return Ok(None);
     }
-    renew(text, key.prefix(), &row.verifier)?;
-    let answer = row.answer(ip)?;
-    serde_json::to_value(&answer).map(|json| Some(Json(json))).map_err(internal)
+    renew(memory, key, &row)?;
+    let answer = row.answer(ip.as_ref().map(|ip| &ip.0))?;
+    let (counter, outcome) = match answer.ip_valid {
+        true => (Counter::Accepted, Outcome::Accepted(now, answer.ip_request)),
+        false => (Counter::WrongAddress, Outcome::Refused),
+    };
+    memory.counters.add(counter);
+    usage::count(key.prefix(), outcome);
+    serde_json::to_string(&answer).map(|json| Some(Json(json))).map_err(internal)
 }
 
-/// Slow: one run of the verifier's hash.
-fn is_secret_right(key: Key<'_>, verifier: &str) -> Result<bool, ErrorReport> {
-    pgrx::check_for_interrupts!();
-    apikey_core::verify(key, verifier)
-        .or_else(|failed| error::from_verify(failed).map_or(Ok(false), Err))
-}
-
-fn find(prefix: &str) -> Result<Option<Row>, ErrorReport> {
-    Spi::connect(|client| {
-        with_plan(client, |plan| {
-            let rows = client.select(plan, Some(1), &[DatumWithOid::from(prefix)])?.first();
-            if rows.is_empty() {
-                return Ok(None);
-            }
-            Ok(Some(Row {
-                verifier: rows.get(1)?.unwrap_or_default(),
-                auth: rows.get(2)?.unwrap_or_default(),
-                allowed_ips: rows.get(3)?,
-                live: rows.get(4)?.unwrap_or(false),
-                tenant: rows.get(5)?.unwrap_or_default(),
-            }))
-        })
-    })
-    .map_err(internal)
-}
-
-/// Runs `use_plan` with the probe's plan, which is made on the connection's first check and kept.
-fn with_plan<T>(
-    client: &SpiClient<'_>,
-    use_plan: impl FnOnce(&OwnedPreparedStatement) -> SpiResult<T>,
-) -> SpiResult<T> {
-    PLAN.with(|plan| {
-        if let Some(kept) = plan.get() {
-            return use_plan(kept);
-        }
-        let made = client.prepare(PROBE, &[PgBuiltInOids::TEXTOID.oid()])?.keep();
-        use_plan(plan.get_or_init(|| made))
-    })
+/// Cheapest first: a proof that it is, then the tag that says that it is not, and only then the slow hash.
+fn is_secret_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, ErrorReport> {
+    let proof = row.proof(memory, key, row.verifier());
+    if memory.proofs.contains(proof) {
+        memory.counters.add(Counter::ProofHits);
+        return Ok(true);
+    }
+    if row.tag().is_some_and(|stored| stored != tag(key, row.verifier())) {
+        return Ok(false);
+    }
+    memory.counters.add(Counter::ProofMisses);
+    let turn = Turn::wait(memory);
+    // Of many that came at once with one key, the first has made the proof meanwhile.
+    if memory.proofs.contains(proof) {
+        return Ok(true);
+    }
+    let is_right = turn.verify(key, row.verifier())?;
+    if is_right {
+        memory.proofs.insert(proof);
+    }
+    Ok(is_right)
 }
 
 impl Row {
-    fn answer(&self, ip: Option<Inet>) -> Result<Answer, ErrorReport> {
-        let auth: Auth = self.auth.parse().map_err(internal)?;
-        let rules = self
-            .allowed_ips
-            .as_ref()
-            .map(|ips| ips.iter().flatten().map(|ip| network(ip)).collect::<Result<Vec<_>, _>>())
-            .transpose()?;
-        let address = ip.map(|ip| network(&ip.0)).transpose()?;
-        Ok(Answer::new(auth, rules.as_deref(), address.as_ref()))
+    /// Of this row's key and a verifier, its own or one that renews it. Only a generated key has a tag.
+    pub fn proof(&self, memory: Memory, key: Key<'_>, verifier: &str) -> Proof {
+        Proof::new(memory.mac_key, key, verifier, self.tag().is_some())
+    }
+
+    /// Why a key whose secret is right is not valid all the same.
+    fn refusal(&self, tenant: &str, now: TimestampTz) -> Option<Counter> {
+        if self.tenant() != tenant {
+            Some(Counter::WrongTenant)
+        } else if self.is_revoked() {
+            Some(Counter::Revoked)
+        } else if self.is_disabled() {
+            Some(Counter::Disabled)
+        } else if self.expires_at().is_some_and(|end| end <= now) {
+            Some(Counter::Expired)
+        } else {
+            None
+        }
+    }
+
+    fn answer(&self, address: Option<&Network>) -> Result<Answer, ErrorReport> {
+        let auth = self.auth().parse().map_err(internal)?;
+        Ok(Answer::new(auth, self.allowed_ips().as_deref(), address))
     }
 }
 
-fn network(inet: &str) -> Result<Network, ErrorReport> {
-    inet.parse().map_err(internal)
+/// The wall's and not the transaction's: a key expires on time in a transaction that is kept open, too.
+#[allow(unsafe_code)]
+fn clock() -> TimestampTz {
+    // SAFETY: reads the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
 }

@@ -10,8 +10,6 @@ const LOWER_MEMORY: &str =
 pub fn from_hash(error: HashError) -> ErrorReport {
     let message = error.to_string();
     match error {
-        HashError::NotAKey => report(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-            .set_hint("A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9."),
         HashError::NoRandomness(_) => report(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, message)
             .set_hint("No key was made. Check that the server's kernel provides getrandom()."),
         HashError::OutOfMemory(_) => {
@@ -20,6 +18,11 @@ pub fn from_hash(error: HashError) -> ErrorReport {
         HashError::Argon2(_) => report(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message)
             .set_hint("Check the settings apikey.argon2_*."),
     }
+}
+
+pub fn not_a_key() -> ErrorReport {
+    report(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "not an API key".to_owned())
+        .set_hint("A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9.")
 }
 
 /// A verifier that cannot be used matches no key, which is no error: `None`.
@@ -37,6 +40,6 @@ pub fn internal(error: impl std::fmt::Display) -> ErrorReport {
     report(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, error.to_string())
 }
 
-fn report(code: PgSqlErrorCode, message: String) -> ErrorReport {
+pub fn report(code: PgSqlErrorCode, message: String) -> ErrorReport {
     ErrorReport::new(code, message, "apikey")
 }

@@ -1,7 +1,9 @@
-//! The two steps of issuing a key that SQL cannot do. `apikey_create` puts them together.
+//! The steps of issuing a key that SQL cannot do. `apikey_create` puts them together.
 
+use crate::hashing::Turn;
+use crate::memory::memory;
 use crate::{error, settings};
-use apikey_core::GeneratedKey;
+use apikey_core::{GeneratedKey, Key};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -15,5 +17,13 @@ fn generate_key() -> Result<String, ErrorReport> {
 /// The Argon2id hash of a key, as a PHC string, at the cost that the settings name.
 #[pg_extern(volatile, parallel_unsafe, strict)]
 fn make_verifier(key: &str) -> Result<String, ErrorReport> {
-    apikey_core::hash(key, settings::argon2_params()).map_err(error::from_hash)
+    let key = Key::parse(key).ok_or_else(error::not_a_key)?;
+    Turn::wait(memory()?).hash(key, settings::argon2_params())
+}
+
+/// What is stored beside the verifier of a generated key, so that a wrong secret costs no hash.
+#[pg_extern(immutable, parallel_safe, strict)]
+fn make_tag(key: &str, verifier: &str) -> Result<i32, ErrorReport> {
+    let key = Key::parse(key).ok_or_else(error::not_a_key)?;
+    Ok(apikey_core::tag(key, verifier).cast_signed())
 }

@@ -5,12 +5,21 @@
 mod check;
 mod error;
 mod grants;
+mod hashing;
 mod identity;
 mod issue;
+mod memory;
+mod owner;
 #[cfg(feature = "panic-probe")]
 mod panic_probe;
+mod probe;
 mod renew;
+mod restart;
+mod scan;
 mod settings;
+mod sql_types;
+mod stats;
+mod usage;
 
 use pgrx::prelude::*;
 
@@ -18,6 +27,12 @@ pgrx::pg_module_magic!(name, version);
 
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    // Beside the product, it would define the same settings.
+    if cfg!(feature = "panic-probe") {
+        return;
+    }
     settings::define();
+    memory::share_if_preloaded();
+    usage::register();
     identity::watch_transactions();
 }

@@ -2,29 +2,53 @@
 //! at which the key is at hand.
 
 use crate::error::internal;
+use crate::hashing::Turn;
+use crate::memory::Memory;
+use crate::owner::ActingAsOwner;
+use crate::probe::Row;
+use crate::scan::Table;
 use crate::settings;
-use apikey_core::{Argon2Params, is_current};
+use apikey_core::{Key, is_current, tag};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 
 /// Compare and set: a row that changed since is left alone, and so is one that somebody holds, since a
 /// check waits for nobody. What stands beside the verifier, such as a revocation, is not touched.
-const RENEW: &str = "
-    UPDATE apikey.key SET verifier = $3
-     WHERE prefix = (SELECT prefix FROM apikey.key WHERE prefix = $1 AND verifier = $2
-                        FOR NO KEY UPDATE SKIP LOCKED)";
+macro_rules! renew {
+    ($columns:literal) => {
+        concat!(
+            "UPDATE apikey.key SET ",
+            $columns,
+            " WHERE prefix = (SELECT prefix FROM apikey.key WHERE prefix = $1 AND verifier = $2
+                                 FOR NO KEY UPDATE SKIP LOCKED)"
+        )
+    };
+}
 
 /// Does nothing when the verifier is as it should be, or where this session cannot write.
-pub fn renew(key: &str, prefix: &str, verifier: &str) -> Result<(), ErrorReport> {
-    let wanted: Argon2Params = settings::argon2_params();
-    if is_current(verifier, wanted) || !may_write() {
+pub fn renew(memory: Memory, key: Key<'_>, row: &Row) -> Result<(), ErrorReport> {
+    let wanted = settings::argon2_params();
+    if is_current(row.verifier(), wanted) || !may_write() {
         return Ok(());
     }
     // A valid key stays valid where its upkeep fails, for want of memory: the next check tries again.
-    let Ok(renewed) = apikey_core::hash(key, wanted) else { return Ok(()) };
-    let args = [prefix, verifier, &renewed].map(DatumWithOid::from);
-    Spi::connect_mut(|client| client.update(RENEW, None, &args).map(|_| ())).map_err(internal)
+    let Ok(renewed) = Turn::wait(memory).hash(key, wanted) else { return Ok(()) };
+    memory.proofs.insert(row.proof(memory, key, &renewed));
+    let _owner = ActingAsOwner::begin(Table::open()?.owner());
+    let [prefix, old, new] = [key.prefix(), row.verifier(), &renewed].map(DatumWithOid::from);
+    Spi::connect_mut(|client| {
+        match row.tag() {
+            // A secret without a tag keeps without: a person may have chosen it.
+            None => client.update(renew!("verifier = $3"), None, &[prefix, old, new]),
+            Some(_) => {
+                let tag = DatumWithOid::from(tag(key, &renewed).cast_signed());
+                client.update(renew!("verifier = $3, tag = $4"), None, &[prefix, old, new, tag])
+            }
+        }
+        .map(|_| ())
+    })
+    .map_err(internal)
 }
 
 /// Not on a standby, in a read-only transaction or beside parallel workers. Nor in a snapshot that outlives

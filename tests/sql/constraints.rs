@@ -33,6 +33,7 @@ const WRONG: &[(&str, &str)] = &[
     ("allowed_ips_not_empty", "allowed_ips = '{10.0.0.1,NULL}'"),
     ("allowed_ips_not_empty", "allowed_ips = '{{10.0.0.1},{10.0.0.2}}'"),
     ("allowed_ips_not_empty", "allowed_ips = array_fill('10.0.0.1'::inet, '{65}')"),
+    ("tag_of_argon2id", "verifier = 'sha512$$' || repeat('a', 128), tag = 1"),
     ("expires_after_creation", "expires_at = created_at - interval '1 second'"),
     ("disabled_after_creation", "disabled_at = created_at - interval '1 second'"),
     ("revoked_after_creation", "created_at = 'infinity', revoked_at = NULL"),

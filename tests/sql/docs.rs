@@ -98,7 +98,8 @@ impl Machine {
         let hba = files.path().join("hba.conf");
         std::fs::write(&hba, "host all all 127.0.0.1/32 trust\n").unwrap();
         let setting = format!("hba_file = '{}'", hba.display());
-        Self { cluster: Cluster::private(&[&setting]), _files: files }
+        let preloaded = "shared_preload_libraries = 'apikey'";
+        Self { cluster: Cluster::private(&[&setting, preloaded]), _files: files }
     }
 
     /// The number of blocks that were run, or what is wrong with the page.

@@ -1,5 +1,6 @@
 //! `pg_dump` and restore keep every key, and what was noted about it.
 
+use crate::usage::{check, wait_for_stored};
 use apikey_tests::{Cluster, Database, one};
 use tempfile::TempDir;
 
@@ -9,11 +10,13 @@ struct Content {
     keys: String,
     scopes: String,
     events: String,
+    usage: String,
 }
 
 const KEYS: &str = "SELECT string_agg(k::text, E'\\n' ORDER BY prefix) FROM apikey.key AS k";
 const SCOPES: &str = "SELECT string_agg(s::text, E'\\n' ORDER BY name) FROM apikey.scope AS s";
 const EVENTS: &str = "SELECT string_agg(e::text, E'\\n' ORDER BY id) FROM apikey.event AS e";
+const USAGE: &str = "SELECT string_agg(u::text, E'\\n' ORDER BY prefix) FROM apikey.usage AS u";
 
 /// Keys in each state, one of them with a scope that is not known any more.
 fn fill(database: &Database) -> Content {
@@ -31,6 +34,11 @@ fn fill(database: &Database) -> Content {
     let rotate = format!("SELECT apikey_rotate('{rotated}', '1 day')");
     let successor = one(&mut client, &rotate).unwrap();
     client.batch_execute("INSERT INTO apikey.scope VALUES ('event', 'May see events')").unwrap();
+    for key in [&networks, &disabled] {
+        check(&mut client, key, "'10.0.0.1'");
+    }
+    wait_for_stored(&mut client, &networks, "1 0 10.0.0.1");
+    wait_for_stored(&mut client, &disabled, "0 1 -");
     let answers = vec![
         (networks, r#"{"auth":{"event":true},"ip_request":"10.0.0.1","ip_valid":true}"#),
         (of_a_tenant, "none"),
@@ -40,8 +48,9 @@ fn fill(database: &Database) -> Content {
         (successor, LEVEL),
         (retired, r#"{"auth":"fax","ip_request":"10.0.0.1","ip_valid":true}"#),
     ];
-    let [keys, scopes, events] = [KEYS, SCOPES, EVENTS].map(|rows| one(&mut client, rows).unwrap());
-    Content { answers, keys, scopes, events }
+    let [keys, scopes, events, usage] =
+        [KEYS, SCOPES, EVENTS, USAGE].map(|rows| one(&mut client, rows).unwrap());
+    Content { answers, keys, scopes, events, usage }
 }
 
 /// The tables are as they were; the trail is longer by the rows that were brought in.
@@ -49,6 +58,9 @@ fn assert_kept(database: &Database, content: &Content) {
     let mut client = database.superuser();
     assert_eq!(one(&mut client, KEYS).unwrap(), content.keys);
     assert_eq!(one(&mut client, SCOPES).unwrap(), content.scopes);
+    assert_eq!(one(&mut client, USAGE).unwrap(), content.usage);
+    let uses = "SELECT sum(accepted) || ' ' || sum(refused) FROM apikeys";
+    assert_eq!(one(&mut client, uses).as_deref(), Some("1 1"));
     let events = one(&mut client, EVENTS).unwrap();
     let (kept, new): (Vec<&str>, Vec<&str>) =
         events.lines().partition(|event| content.events.lines().any(|known| known == *event));
@@ -122,15 +134,15 @@ fn the_data_alone_is_restored_into_a_fresh_extension() {
     }
 }
 
-/// A parallel restore loads the tables in any order: here the known scopes come first, and one key's scope is
-/// not among them.
+/// A parallel restore loads the tables in any order: here the use of keys comes before them, and so do the known scopes,
+/// of which one key's is none.
 #[test]
 fn the_order_of_the_tables_does_not_matter() {
     let from = Database::new();
     let content = fill(&from);
     let dump = Dump::custom(&from, &["--data-only"]);
     let into = Database::new();
-    for table in ["scope", "key", "event"] {
+    for table in ["usage", "scope", "key", "event"] {
         let table = format!("--table={table}");
         let arguments =
             ["--exit-on-error", "--schema=apikey", &table, "-d", &into.name, &dump.path()];

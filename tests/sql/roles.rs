@@ -45,6 +45,8 @@ const FORBIDDEN_TO_ALL: &[&str] = &[
     "INSERT INTO apikey.event (action, prefix, changed) VALUES ('create', 'Map0K71T', '{}')",
     "UPDATE apikey.event SET at = now()",
     "DELETE FROM apikey.event",
+    "SELECT * FROM apikey.usage",
+    "UPDATE apikey.usage SET accepted = 0",
     "SELECT apikey_prune_events('1 year')",
     "SELECT apikey.set_identity('PREFIX')",
     "SELECT apikey.make_verifier('KEY')",

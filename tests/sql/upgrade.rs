@@ -15,10 +15,13 @@ const CREATE_LEVEL: &str =
 const CREATE_JSON: &str =
     "function apikey_create(text,jsonb,inet,inet[],text,timestamp with time zone,text,jsonb)";
 
-fn of_version_0_1_0(schema: &str) -> Database {
+/// All that there were.
+const OLDER: [&str; 2] = ["0.1.0", "0.2.0"];
+
+fn of_version(version: &str, schema: &str) -> Database {
     let database = Database::without_extension(Cluster::shared());
     let create = format!(
-        "CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE EXTENSION apikey SCHEMA \"{schema}\" VERSION '0.1.0'"
+        "CREATE SCHEMA IF NOT EXISTS \"{schema}\"; CREATE EXTENSION apikey SCHEMA \"{schema}\" VERSION '{version}'"
     );
     database.superuser().batch_execute(&create).unwrap();
     database
@@ -28,13 +31,14 @@ fn valid(client: &mut Client, key: &str) -> bool {
     one(client, &format!("SELECT apikey_check('{key}', '10.0.0.1')")).is_some()
 }
 
-#[test]
-fn keys_of_the_version_before_work_on() {
-    let database = of_version_0_1_0("public");
+fn wrong(key: &str) -> String {
+    format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' })
+}
+
+/// Three that are not valid, by a plain update.
+fn ended_keys(database: &Database) -> Vec<String> {
     let mut client = database.superuser();
-    let level = database.key("'event', '10.0.0.0/8', owner => 'ada'");
-    let object = database.key("'{\"event\":true,\"ticket\":false}'::jsonb");
-    let ended: Vec<String> = ["disabled_at", "expires_at", "revoked_at"]
+    ["disabled_at", "expires_at", "revoked_at"]
         .into_iter()
         .map(|ends| {
             let key = database.key("'event'");
@@ -42,55 +46,168 @@ fn keys_of_the_version_before_work_on() {
             client.execute(&update, &[&&key[..8]]).unwrap();
             key
         })
-        .collect();
-    let rows = "SELECT string_agg((k.*)::text, ' ' ORDER BY k.prefix) FROM
-                    (SELECT prefix, verifier, name, owner, auth, allowed_ips, created_at, created_by, expires_at,
-                            disabled_at, revoked_at, revoked_by, revoke_reason FROM apikey.key) AS k";
-    let before = one(&mut client, rows);
-    client.batch_execute(UPDATE).unwrap();
+        .collect()
+}
 
-    assert_eq!(one(&mut client, rows), before);
-    for (key, auth) in [(&level, r#""event""#), (&object, r#"{"event":true,"ticket":false}"#)] {
-        let answer = one(&mut client, &format!("SELECT apikey_check('{key}', '10.0.0.1')"));
-        let expected = format!(r#"{{"auth":{auth},"ip_request":"10.0.0.1","ip_valid":true}}"#);
-        assert_eq!(answer, Some(expected));
+#[test]
+fn keys_of_older_versions_work_on() {
+    for (version, events) in OLDER.into_iter().zip(["rotate revoke", "create rotate revoke"]) {
+        let database = of_version(version, "public");
+        let mut client = database.superuser();
+        let level = database.key("'event', '10.0.0.0/8', owner => 'ada'");
+        let object = database.key("'{\"event\":true,\"ticket\":false}'::jsonb");
+        let ended = ended_keys(&database);
+        let rows = "SELECT string_agg((k.*)::text, ' ' ORDER BY k.prefix) FROM
+                        (SELECT prefix, verifier, name, owner, auth, allowed_ips, created_at, created_by, expires_at,
+                                disabled_at, revoked_at, revoked_by, revoke_reason FROM apikey.key) AS k";
+        let before = one(&mut client, rows);
+        client.batch_execute(UPDATE).unwrap();
+
+        assert_eq!(one(&mut client, rows), before);
+        for (key, auth) in [(&level, r#""event""#), (&object, r#"{"event":true,"ticket":false}"#)] {
+            let answer = one(&mut client, &format!("SELECT apikey_check('{key}', '10.0.0.1')"));
+            let expected = format!(r#"{{"auth":{auth},"ip_request":"10.0.0.1","ip_valid":true}}"#);
+            assert_eq!(answer, Some(expected));
+        }
+        for key in &ended {
+            assert!(!valid(&mut client, key), "{key}");
+        }
+        // They are keys like any other now, but for the tag, which is made of a key: the next one has it.
+        let successor = one(&mut client, &format!("SELECT apikey_rotate('{level}', '1 hour')"));
+        let successor = successor.unwrap();
+        for (key, tagged) in [(&level, "f"), (&successor, "t")] {
+            assert!(valid(&mut client, key) && !valid(&mut client, &wrong(key)));
+            let tag =
+                format!("SELECT tag IS NOT NULL FROM apikey.key WHERE prefix = '{}'", &key[..8]);
+            assert_eq!(one(&mut client, &tag).as_deref(), Some(tagged));
+        }
+        one(&mut client, &format!("SELECT apikey_revoke('{level}')"));
+        assert!(!valid(&mut client, &level));
+        let trail = format!(
+            "SELECT string_agg(action, ' ' ORDER BY at) FROM apikey_events WHERE prefix = '{}'",
+            &level[..8]
+        );
+        assert_eq!(one(&mut client, &trail).as_deref(), Some(events), "{version}");
     }
-    for key in &ended {
-        assert!(!valid(&mut client, key), "{key}");
+}
+
+/// The library of all databases is replaced at once, and each database is updated when its owner comes to it.
+#[test]
+fn a_database_that_is_not_updated_yet_is_served_as_before() {
+    for version in OLDER {
+        let database = of_version(version, "public");
+        let (mut client, mut checking) = (database.superuser(), database.superuser());
+        let key = database.key("'event', '10.0.0.0/8', owner => 'ada'");
+        let wrong = wrong(&key);
+        for _ in 0..2 {
+            assert!(valid(&mut checking, &key) && !valid(&mut checking, &wrong), "{version}");
+        }
+        let elsewhere = format!("SELECT apikey_check('{key}', '192.0.2.1') ->> 'ip_valid'");
+        assert_eq!(one(&mut client, &elsewhere).as_deref(), Some("false"));
+        let revoked = database.key("'event'");
+        let revoke = format!("SELECT apikey_revoke('{revoked}', 'lost')");
+        assert!(valid(&mut checking, &revoked), "{version}");
+        assert_eq!(one(&mut client, &revoke).as_deref(), Some("t"), "{version}");
+        for key in ended_keys(&database).iter().chain([&revoked]) {
+            assert!(!valid(&mut checking, key), "{version}");
+        }
+
+        let cost = format!(
+            "SELECT split_part(verifier, '$', 4) FROM apikey.key WHERE prefix = '{}'",
+            &key[..8]
+        );
+        client.batch_execute("SET apikey.argon2_iterations = 2").unwrap();
+        assert!(!valid(&mut client, &wrong) && valid(&mut client, &key), "{version}");
+        assert_eq!(one(&mut checking, &cost).as_deref(), Some("m=1024,t=2,p=1"), "not renewed");
+        assert!(valid(&mut checking, &key) && !valid(&mut checking, &wrong), "{version}");
+
+        let mut tenants = vec![("", true)];
+        if version == "0.2.0" {
+            let update = "UPDATE apikey.key SET tenant = 'venue' WHERE owner = 'ada'";
+            client.batch_execute(update).unwrap();
+            assert!(!valid(&mut checking, &key), "of another tenant");
+            tenants = vec![(", 'venue'", true), (", 'elsewhere'", false), (", ''", false)];
+            for (question, answer) in [
+                ("reason FROM apikey_authorize(KEY, 'event', 'venue')", "ok"),
+                ("apikey_login(KEY, 'venue') AND (apikey_current()).owner = 'ada'", "t"),
+                ("apikey_explain(KEY, 'venue')", "accepted"),
+            ] {
+                let question = question.replace("KEY", &format!("'{key}', '10.0.0.1'"));
+                let given = one(&mut checking, &format!("SELECT {question}"));
+                assert_eq!(given.as_deref(), Some(answer));
+            }
+        }
+        let mut answers = || {
+            let check = |(tenant, _): &(&str, bool)| {
+                one(&mut checking, &format!("SELECT apikey_check('{key}', '10.0.0.1'{tenant})"))
+                    .is_some()
+            };
+            tenants.iter().map(check).collect::<Vec<_>>()
+        };
+        let expected: Vec<_> = tenants.iter().map(|(_, expected)| *expected).collect();
+        assert_eq!(answers(), expected, "{version}");
+        // On a connection that knew the old table, too.
+        client.batch_execute(UPDATE).unwrap();
+        assert_eq!(answers(), expected, "{version}");
+        assert_eq!(
+            one(&mut client, &format!("SELECT apikey_revoke('{key}')")).as_deref(),
+            Some("t")
+        );
+        assert!(!answers().contains(&true), "{version}");
     }
-    // They are keys like any other now.
-    let successor = one(&mut client, &format!("SELECT apikey_rotate('{level}', '1 hour')"));
-    assert!(valid(&mut client, &level) && valid(&mut client, &successor.unwrap()));
-    one(&mut client, &format!("SELECT apikey_revoke('{level}')"));
-    assert!(!valid(&mut client, &level));
-    let trail = format!(
-        "SELECT string_agg(action, ' ' ORDER BY at) FROM apikey_events WHERE prefix = '{}'",
-        &level[..8]
-    );
-    assert_eq!(one(&mut client, &trail).as_deref(), Some("rotate revoke"));
+}
+
+/// It stands where a newer version has one of its own, or would have.
+#[test]
+fn a_column_that_a_dba_added_to_an_older_version_is_taken_for_nothing_else() {
+    for version in OLDER {
+        for column in
+            ["shop integer DEFAULT 7", "note text DEFAULT 'none'", "at timestamptz DEFAULT now()"]
+        {
+            let database = of_version(version, "public");
+            let (mut client, mut checking) = (database.superuser(), database.superuser());
+            let key = database.key("'event'");
+            client.batch_execute(&format!("ALTER TABLE apikey.key ADD {column}")).unwrap();
+            for update in ["SELECT 1", UPDATE] {
+                client.batch_execute(update).unwrap();
+                let made_since = database.key("'event'");
+                for key in [&key, &made_since] {
+                    let check = "SELECT apikey_check($1, NULL)::text IS NOT NULL";
+                    let answer = checking.query_one(check, &[key]).map(|row| row.get(0));
+                    assert!(
+                        matches!(answer, Ok(true)),
+                        "{version}, {column}, {update}: {answer:?}"
+                    );
+                    assert!(!valid(&mut checking, &wrong(key)), "{version}, {column}, {update}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
 fn the_catalog_is_that_of_a_fresh_install() {
     // A name that has to be quoted wherever the script uses it.
     let schema = "Key store";
-    let upgraded = of_version_0_1_0(schema);
-    upgraded.superuser().batch_execute(UPDATE).unwrap();
     let fresh = Database::without_extension(Cluster::shared());
     let create = format!("CREATE SCHEMA \"{schema}\"; CREATE EXTENSION apikey SCHEMA \"{schema}\"");
     fresh.superuser().batch_execute(&create).unwrap();
-
     let expected = catalog(&mut fresh.superuser());
-    let found = differences(&expected, &catalog(&mut upgraded.superuser()));
-    assert_eq!(found.len(), 0, "{}", found.join("\n"));
     assert!(expected.iter().any(|line| line.contains("apikey_rotate")), "the catalog is empty");
+
+    for version in OLDER {
+        let upgraded = of_version(version, schema);
+        upgraded.superuser().batch_execute(UPDATE).unwrap();
+        let found = differences(&expected, &catalog(&mut upgraded.superuser()));
+        assert_eq!(found.len(), 0, "from {version}:\n{}", found.join("\n"));
+    }
 }
 
 /// What a DBA granted stays, and nobody gets more. It is dumped as well: what a script of an extension
 /// grants, Postgres takes for the extension's own, and leaves out.
 #[test]
 fn grants_are_kept_and_nothing_is_added() {
-    let mut database = of_version_0_1_0("public");
+    let mut database = of_version("0.1.0", "public");
     let [manager, checker, newcomer] =
         ["manager", "checker", "newcomer"].map(|name| database.login(name, "").role);
     let mut client = database.superuser();
@@ -113,6 +230,8 @@ fn grants_are_kept_and_nothing_is_added() {
     let all_on_a_view =
         one(&mut client, "SELECT substring(acldefault('r', 10)::text FROM '=(.*)/')").unwrap();
     let expected = [
+        // What the view reads, which Postgres asks its readers for, too.
+        ("function apikey.usage_in_memory()", "X", &manager, "X"),
         ("function apikey_check(text,inet)", "X", &checker, "X"),
         (CREATE_JSON, "X", &manager, "X"),
         (CREATE_LEVEL, "X", &manager, "X*"),
@@ -135,4 +254,40 @@ fn grants_are_kept_and_nothing_is_added() {
     restored.client_program("psql", &arguments).success();
     let lost = differences(&upgraded, &catalog(&mut restored.superuser()));
     assert_eq!(lost.len(), 0, "{}", lost.join("\n"));
+}
+
+/// Also some of it, or a view that was made of it, and with the right to hand that on.
+#[test]
+fn whoever_read_the_view_goes_on_reading_it() {
+    let mut database = of_version("0.1.0", "public");
+    let [reader, some, visitor, friend] =
+        ["reader", "some", "visitor", "friend"].map(|name| database.login(name, ""));
+    let mut client = database.superuser();
+    let prepare = format!(
+        "GRANT SELECT ON apikeys TO {} WITH GRANT OPTION;
+         GRANT SELECT (prefix, name) ON apikeys TO {};
+         CREATE VIEW of_view AS SELECT prefix, status FROM apikeys;
+         CREATE VIEW dashboard AS SELECT * FROM of_view;
+         GRANT SELECT ON dashboard TO {}",
+        reader.role, some.role, visitor.role
+    );
+    client.batch_execute(&prepare).unwrap();
+    database.key("'event'");
+    client.batch_execute(UPDATE).unwrap();
+
+    let hand_on = format!(
+        "GRANT SELECT ON apikeys TO {0}; GRANT EXECUTE ON FUNCTION apikey.usage_in_memory() TO {0}",
+        friend.role
+    );
+    client.batch_execute(&format!("GRANT USAGE ON SCHEMA apikey TO {}", reader.role)).unwrap();
+    database.connect(&reader).batch_execute(&hand_on).unwrap();
+    for (login, query) in [
+        (&reader, "SELECT count(last_used_at) + 1 FROM apikeys"),
+        (&some, "SELECT count(prefix) FROM apikeys"),
+        (&visitor, "SELECT count(*) FROM dashboard"),
+        (&friend, "SELECT count(*) FROM apikeys"),
+    ] {
+        assert_eq!(one(&mut database.connect(login), query).as_deref(), Some("1"), "{query}");
+    }
+    client.batch_execute("DROP VIEW dashboard, of_view").unwrap();
 }

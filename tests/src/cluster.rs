@@ -56,6 +56,11 @@ impl Cluster {
         script("stop", &self.directory, &[]);
     }
 
+    /// Stops it without giving its processes time to finish.
+    pub fn crash(&self) {
+        script("stop", &self.directory, &["immediate"]);
+    }
+
     /// Gives a stopped one the server of the tests, by `pg_upgrade`.
     pub fn upgrade(&self) {
         script("upgrade", &self.directory, &[]);

@@ -11,6 +11,7 @@ mod example_shop;
 mod pgbouncer;
 mod program;
 mod shim;
+mod waiting;
 
 pub use cluster::Cluster;
 pub use database::{Database, Login, one};
@@ -20,6 +21,7 @@ pub use example_shop::ExampleShop;
 pub use pgbouncer::Pgbouncer;
 pub use program::{Output, program, run};
 pub use shim::{Answer, Shim, short_run};
+pub use waiting::eventually;
 
 /// The key of the published examples: nobody's here.
 pub const PUBLISHED_KEY: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";

@@ -3,19 +3,29 @@
 
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
-use std::str::FromStr;
+
+// Of Postgres's utils/inet.h: AF_INET of every system that it runs on, and the number after it.
+const PGSQL_AF_INET: u8 = 2;
+const PGSQL_AF_INET6: u8 = 3;
 
 /// An address with the length of its netmask, as Postgres's `inet`: bits to the right of the mask
 /// do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// The text is not an `inet`.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not an IP address or network")]
-pub struct NotANetwork;
-
 impl Network {
+    /// Reads what Postgres stores for an `inet`: the family, the length of the netmask, and the 4 or 16
+    /// bytes of the address. `None` for anything else.
+    pub fn from_inet(stored: &[u8]) -> Option<Self> {
+        let (&[family, bits], address) = stored.split_first_chunk()?;
+        let address = match family {
+            PGSQL_AF_INET => IpAddr::from(<[u8; 4]>::try_from(address).ok()?),
+            PGSQL_AF_INET6 => IpAddr::from(<[u8; 16]>::try_from(address).ok()?),
+            _ => return None,
+        };
+        IpNet::new(address, bits).ok().map(canonical).map(Self)
+    }
+
     /// Whether the address lies in this network. `address` must be canonical, as [`Self::address`] is.
     fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
@@ -24,19 +34,6 @@ impl Network {
     /// The address without its netmask, IPv4 where it is IPv4-mapped.
     pub fn address(&self) -> IpAddr {
         self.0.addr()
-    }
-}
-
-impl FromStr for Network {
-    type Err = NotANetwork;
-
-    /// Reads Postgres's text form: `ADDRESS` or `ADDRESS/BITS`.
-    fn from_str(text: &str) -> Result<Self, NotANetwork> {
-        let network = match text.contains('/') {
-            true => text.parse::<IpNet>().map_err(|_| NotANetwork)?,
-            false => text.parse::<IpAddr>().map_err(|_| NotANetwork)?.into(),
-        };
-        Ok(Self(canonical(network)))
     }
 }
 
@@ -67,7 +64,17 @@ mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     fn network(text: &str) -> Network {
-        text.parse().unwrap_or_else(|_| panic!("{text} is an inet"))
+        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let stored = match address.parse() {
+            Ok(IpAddr::V4(v4)) => stored(PGSQL_AF_INET, bits.parse().unwrap_or(32), &v4.octets()),
+            Ok(IpAddr::V6(v6)) => stored(PGSQL_AF_INET6, bits.parse().unwrap_or(128), &v6.octets()),
+            Err(_) => panic!("{text} is no address"),
+        };
+        Network::from_inet(&stored).unwrap_or_else(|| panic!("{text} is an inet"))
+    }
+
+    fn stored(family: u8, bits: u8, address: &[u8]) -> Vec<u8> {
+        [&[family, bits], address].concat()
     }
 
     fn valid(rules: &[&str], address: &str) -> bool {
@@ -106,10 +113,28 @@ mod tests {
         assert!(!ip_valid(Some(&[network("0.0.0.0/0"), network("::/0")]), None));
     }
 
+    #[test]
+    fn other_bytes_are_no_inet() {
+        for (family, bits, length) in [
+            (0, 32, 4),
+            (1, 32, 4),
+            (4, 32, 4),
+            (10, 128, 16),
+            (2, 33, 4),
+            (3, 129, 16),
+            (2, 32, 3),
+            (2, 32, 16),
+            (3, 32, 4),
+        ] {
+            let stored = stored(family, bits, &vec![1; length]);
+            assert_eq!(Network::from_inet(&stored), None, "{stored:?}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn text_with_other_characters_is_refused(text in ".*[^0-9a-fA-F.:/].*") {
-            prop_assert_eq!(text.parse::<Network>(), Err(NotANetwork));
+        fn any_bytes_can_be_read(stored: Vec<u8>) {
+            prop_assert!(Network::from_inet(&stored).is_none() || [6, 18].contains(&stored.len()));
         }
 
         #[test]

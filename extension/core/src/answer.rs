@@ -9,9 +9,9 @@ use std::net::IpAddr;
 /// `{"auth":"event","ip_request":"12.34.56.78","ip_valid":true}`.
 #[derive(Debug, Serialize)]
 pub struct Answer {
-    auth: Auth,
-    ip_request: Option<IpAddr>,
-    ip_valid: bool,
+    pub auth: Auth,
+    pub ip_request: Option<IpAddr>,
+    pub ip_valid: bool,
 }
 
 impl Answer {
@@ -28,8 +28,8 @@ mod tests {
     #[test]
     fn the_members_stand_in_the_order_of_the_contract() {
         let auth: Option<Auth> = r#"{"ticket": false, "event": true}"#.parse().ok();
-        let rule: Option<Network> = "12.34.56.0/24".parse().ok();
-        let from: Option<Network> = "::ffff:12.34.56.78".parse().ok();
+        let rule = Network::from_inet(&[2, 24, 12, 34, 56, 0]);
+        let from = Network::from_inet(&[2, 32, 12, 34, 56, 78]);
         let json = |answer: Option<Answer>| serde_json::to_string(&answer).unwrap_or_default();
         assert_eq!(
             json(auth.clone().map(|auth| Answer::new(

@@ -7,12 +7,23 @@ mod address;
 mod answer;
 mod auth;
 mod key;
+mod proof;
 mod random;
+mod saved;
+mod tag;
+mod usage;
 mod verifier;
 
-pub use address::{Network, NotANetwork, ip_valid};
+pub use address::Network;
 pub use answer::Answer;
+pub use argon2::Block;
 pub use auth::{Auth, NotAnAuth};
 pub use key::{GeneratedKey, Key};
+pub use proof::{Bucket, MacKey, Proof, ProofTable};
 pub use random::NoRandomness;
+pub use saved::{restore, save};
+pub use tag::tag;
+pub use usage::{
+    Counts, Crowded, KeyId, LastUse, Outcome, Slot, Usage, UsageTable, first_generation,
+};
 pub use verifier::{Argon2Params, HashError, VerifyError, hash, is_current, verify};

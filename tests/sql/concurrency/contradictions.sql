@@ -13,7 +13,7 @@ WITH noted AS (
     SELECT DISTINCT ON (prefix, name) prefix, name, value FROM noted ORDER BY prefix, name, at DESC
 ), row AS (
     SELECT k.prefix, c.key AS name, c.value
-      FROM apikey.key AS k CROSS JOIN jsonb_each(to_jsonb(k)) AS c WHERE c.key <> 'verifier'
+      FROM apikey.key AS k CROSS JOIN jsonb_each(to_jsonb(k)) AS c WHERE c.key NOT IN ('verifier', 'tag')
 )
 SELECT coalesce(string_agg(line, E'\n'), 'none') FROM (
     SELECT format('%s: %s was %s and changed from %s', prefix, name, expected, before) AS line FROM step

@@ -1,15 +1,20 @@
 //! An address lies in its own network, and no IPv4 rule lets an IPv6 address in.
 #![no_main]
 
-use apikey_core::{Network, ip_valid};
+use apikey_core::{Answer, Auth, Network};
 
-libfuzzer_sys::fuzz_target!(|texts: (&str, &str)| {
-    let (Ok(rule), Ok(address)) = (texts.0.parse::<Network>(), texts.1.parse::<Network>()) else {
+libfuzzer_sys::fuzz_target!(|stored: (&[u8], &[u8])| {
+    let (Some(rule), Some(address)) = (Network::from_inet(stored.0), Network::from_inet(stored.1))
+    else {
         return;
     };
-    assert!(ip_valid(Some(&[rule]), Some(&rule)));
-    assert!(!ip_valid(Some(&[rule]), None) && ip_valid(None, Some(&address)));
+    assert!(valid(Some(&[rule]), Some(&rule)));
+    assert!(!valid(Some(&[rule]), None) && valid(None, Some(&address)));
     if rule.address().is_ipv4() != address.address().is_ipv4() {
-        assert!(!ip_valid(Some(&[rule]), Some(&address)));
+        assert!(!valid(Some(&[rule]), Some(&address)));
     }
 });
+
+fn valid(rules: Option<&[Network]>, address: Option<&Network>) -> bool {
+    Answer::new(Auth::Level("event".to_owned()), rules, address).ip_valid
+}

@@ -6,7 +6,7 @@ mod phc;
 
 use crate::key::Key;
 use crate::random::NoRandomness;
-use argon2::password_hash;
+use argon2::Block;
 use std::ops::RangeInclusive;
 
 pub use phc::{hash, is_current};
@@ -35,12 +35,10 @@ impl Argon2Params {
 
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
-    #[error("not an API key")]
-    NotAKey,
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     #[error("Argon2id refused to hash: {0}")]
-    Argon2(#[from] password_hash::Error),
+    Argon2(#[from] argon2::Error),
     #[error("out of memory: Argon2id needs {0} KiB")]
     OutOfMemory(u32),
 }
@@ -54,14 +52,19 @@ pub enum VerifyError {
 }
 
 /// Whether `key` is the one that `verifier` was made from. Costs one run of the verifier's own
-/// algorithm at its own cost, which is bounded before any work is done.
-pub fn verify(key: Key<'_>, verifier: &str) -> Result<bool, VerifyError> {
+/// algorithm at its own cost, which is bounded before any work is done. `allocate` gives that many zeroed
+/// blocks of 1 KiB, or none.
+pub fn verify<M: AsMut<[Block]>>(
+    key: Key<'_>,
+    verifier: &str,
+    allocate: impl FnOnce(usize) -> Option<M>,
+) -> Result<bool, VerifyError> {
     match verifier.split_once('$') {
-        Some(("", _)) => phc::verify(key, verifier),
+        Some(("", _)) => phc::verify(key, verifier, allocate),
         Some(("sha512", rest)) => django::verify_sha512(key, rest),
         Some(("pbkdf2_sha256", rest)) => django::verify_pbkdf2(key, rest),
         // Django writes its own name for the algorithm before a PHC string that is otherwise whole.
-        Some((argon2 @ "argon2", _)) => phc::verify(key, &verifier[argon2.len()..]),
+        Some((argon2 @ "argon2", _)) => phc::verify(key, &verifier[argon2.len()..], allocate),
         _ => Err(VerifyError::UnusableVerifier),
     }
 }
@@ -74,8 +77,12 @@ pub(crate) mod tests {
     pub const KEY: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";
     pub const OTHER: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsX";
 
+    pub fn allocate(blocks: usize) -> Option<Vec<Block>> {
+        Some(vec![Block::default(); blocks])
+    }
+
     pub fn check(key: &str, verifier: &str) -> Result<bool, VerifyError> {
-        Key::parse(key).map_or(Ok(false), |key| verify(key, verifier))
+        Key::parse(key).map_or(Ok(false), |key| verify(key, verifier, allocate))
     }
 
     #[test]

@@ -5,53 +5,78 @@
 use super::{Argon2Params, HashError, VerifyError};
 use crate::key::Key;
 use crate::random;
-use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHash, Version};
+use argon2::password_hash::phc::Output;
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHash, Version};
+use base64ct::{Base64Unpadded, Encoding};
+use ctutils::CtEq;
 
 const SALT_LENGTH: usize = 16;
+const SALT_IN_BASE64: usize = 22;
+const OUTPUT_IN_BASE64: usize = 43;
 
-/// Hashes the text of a key under a salt of its own.
-pub fn hash(key: &str, params: Argon2Params) -> Result<String, HashError> {
-    let key = Key::parse(key).ok_or(HashError::NotAKey)?;
+/// Hashes a key under a salt of its own.
+pub fn hash<M: AsMut<[Block]>>(
+    key: Key<'_>,
+    params: Argon2Params,
+    allocate: impl FnOnce(usize) -> Option<M>,
+) -> Result<String, HashError> {
     let mut salt = [0; SALT_LENGTH];
     random::fill(&mut salt)?;
-    let checked = Params::new(params.memory, params.iterations, params.parallelism, None)
-        .map_err(password_hash::Error::from)?;
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, checked)
-        .hash_password_with_salt(key.as_bytes(), &salt)
-        .map(|hash| hash.to_string())
-        .map_err(|error| match error {
-            password_hash::Error::OutOfMemory => HashError::OutOfMemory(params.memory),
-            other => HashError::Argon2(other),
-        })
+    let checked = Params::new(params.memory, params.iterations, params.parallelism, None)?;
+    let memory = allocate(checked.block_count()).ok_or(HashError::OutOfMemory(params.memory))?;
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, checked).hash_password_into_with_memory(
+        key.as_bytes(),
+        &salt,
+        &mut output,
+        memory,
+    )?;
+    let encode = |bytes: &[u8]| Base64Unpadded::encode_string(bytes);
+    let spelling = spelling(params.memory, params.iterations, params.parallelism);
+    Ok(format!("{spelling}{}${}", encode(&salt), encode(&output)))
 }
 
 /// Whether `verifier` is what [`hash`] makes today at these parameters. One that is not can be
 /// renewed when its key is at hand, which is when the key has just been found good.
-pub fn is_current(verifier: &str, params: Argon2Params) -> bool {
-    let Argon2Params { memory, iterations, parallelism } = params;
-    verifier.starts_with(&spelling(memory, iterations, parallelism))
-        && PasswordHash::new(verifier).is_ok_and(|stored| {
-            stored.salt.is_some_and(|salt| salt.len() == SALT_LENGTH)
-                && stored.hash.is_some_and(|hash| hash.len() == Params::DEFAULT_OUTPUT_LEN)
-        })
+pub fn is_current(verifier: &str, wanted: Argon2Params) -> bool {
+    current_params(verifier) == Some(wanted)
+}
+
+/// Every check asks this, so that it reads numbers rather than write the text that they would stand in.
+fn current_params(verifier: &str) -> Option<Argon2Params> {
+    let (params, rest) = verifier.strip_prefix("$argon2id$v=19$m=")?.split_once('$')?;
+    let (memory, params) = params.split_once(',')?;
+    let (iterations, parallelism) = params.strip_prefix("t=")?.split_once(',')?;
+    let (salt, output) = rest.split_once('$')?;
+    (salt.len() == SALT_IN_BASE64 && output.len() == OUTPUT_IN_BASE64).then_some(Argon2Params {
+        memory: memory.parse().ok()?,
+        iterations: iterations.parse().ok()?,
+        parallelism: parallelism.strip_prefix("p=")?.parse().ok()?,
+    })
 }
 
 /// One run of Argon2id, whose parameters are looked at before any memory is taken.
-pub(super) fn verify(key: Key<'_>, verifier: &str) -> Result<bool, VerifyError> {
+pub(super) fn verify<M: AsMut<[Block]>>(
+    key: Key<'_>,
+    verifier: &str,
+    allocate: impl FnOnce(usize) -> Option<M>,
+) -> Result<bool, VerifyError> {
     let stored = PasswordHash::new(verifier).map_err(|_| VerifyError::UnusableVerifier)?;
     let params = Params::try_from(&stored).map_err(|_| VerifyError::UnusableVerifier)?;
     let spelling = spelling(params.m_cost(), params.t_cost(), params.p_cost());
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
+        return Err(VerifyError::UnusableVerifier);
+    };
     if !verifier.starts_with(&spelling) || !within_bounds(&params) {
         return Err(VerifyError::UnusableVerifier);
     }
-    // Compares the outputs in constant time.
-    match Argon2::default().verify_password(key.as_bytes(), &stored) {
-        Ok(()) => Ok(true),
-        Err(password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(password_hash::Error::OutOfMemory) => Err(VerifyError::OutOfMemory(params.m_cost())),
-        Err(_) => Err(VerifyError::UnusableVerifier),
-    }
+    let memory = allocate(params.block_count()).ok_or(VerifyError::OutOfMemory(params.m_cost()))?;
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let output = &mut buffer[..expected.len()];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(key.as_bytes(), salt, output, memory)
+        .map_err(|_| VerifyError::UnusableVerifier)?;
+    Ok(output.ct_eq(expected.as_bytes()).into())
 }
 
 /// The one beginning that a verifier of this cost has. The PHC format would let a parameter be left out,
@@ -68,7 +93,7 @@ fn within_bounds(params: &Params) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{KEY, OTHER, check};
+    use super::super::tests::{KEY, OTHER, allocate, check};
     use super::*;
     use proptest::prelude::*;
 
@@ -80,9 +105,14 @@ mod tests {
         Argon2Params { memory: 256, iterations: 2, parallelism: 1 };
     const CHEAP: Argon2Params = Argon2Params { memory: 64, iterations: 1, parallelism: 1 };
 
+    fn make(key: &str, params: Argon2Params) -> String {
+        let hash = Key::parse(key).map(|key| hash(key, params, allocate));
+        hash.and_then(Result::ok).unwrap_or_default()
+    }
+
     #[test]
     fn a_key_matches_its_own_verifier_alone() {
-        let verifier = hash(KEY, CHEAP).unwrap_or_default();
+        let verifier = make(KEY, CHEAP);
         assert!(verifier.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{verifier}");
         assert!(!verifier.contains("rcs82Q"), "{verifier}");
         assert_eq!(check(KEY, &verifier), Ok(true));
@@ -91,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_same_key_has_another_salt_each_time() {
-        assert_ne!(hash(KEY, CHEAP).ok(), hash(KEY, CHEAP).ok());
+        assert_ne!(make(KEY, CHEAP), make(KEY, CHEAP));
     }
 
     #[test]
@@ -101,8 +131,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_key_is_hashed() {
-        assert!(matches!(hash("hunter2", CHEAP), Err(HashError::NotAKey)));
+    fn no_memory_is_an_error() {
+        let nothing = |_| None::<Vec<Block>>;
+        assert_eq!(
+            Key::parse(KEY).map(|key| verify(key, REFERENCE, nothing)),
+            Some(Err(VerifyError::OutOfMemory(256)))
+        );
+        assert!(matches!(
+            Key::parse(KEY).map(|key| hash(key, CHEAP, nothing)),
+            Some(Err(HashError::OutOfMemory(64)))
+        ));
     }
 
     #[test]
@@ -119,7 +157,7 @@ mod tests {
     #[test]
     fn other_variants_of_argon2_are_refused() {
         for name in ["argon2i", "argon2d", "argon2"] {
-            let verifier = hash(KEY, CHEAP).unwrap_or_default().replace("argon2id", name);
+            let verifier = make(KEY, CHEAP).replace("argon2id", name);
             assert_eq!(check(KEY, &verifier), Err(VerifyError::UnusableVerifier), "{name}");
         }
     }
@@ -141,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_was_made_at_these_parameters_is_current() {
-        assert!(is_current(&hash(KEY, CHEAP).unwrap_or_default(), CHEAP));
+        assert!(is_current(&make(KEY, CHEAP), CHEAP));
         assert!(is_current(REFERENCE, REFERENCE_PARAMS));
         for params in [
             Argon2Params { memory: 257, ..REFERENCE_PARAMS },

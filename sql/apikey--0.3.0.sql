@@ -1,12 +1,13 @@
--- apikey 0.2.0: the install script, written by hand to be read from top to bottom.
+-- apikey 0.3.0: the install script, written by hand to be read from top to bottom.
 --
 -- Storage lives in the schema "apikey"; the functions and the view that people call live in the schema
 -- that CREATE EXTENSION names (by default the current one).
 --
 -- Who may do what: nothing is granted to anybody; the last statement takes back what Postgres grants to
--- PUBLIC and what ALTER DEFAULT PRIVILEGES may have granted. The functions that people call run with the
--- rights of the extension's owner, so that EXECUTE on one function is all that a caller needs. Each pins
--- its search_path, with pg_temp last, so that no caller can slip in an object of its own.
+-- PUBLIC and what ALTER DEFAULT PRIVILEGES may have granted. EXECUTE on a function is all that a caller
+-- needs: apikey_check reads the table past its grants, the other functions that people call run with the
+-- rights of the extension's owner. Each of these pins its search_path, with pg_temp last, so that no caller
+-- can slip in an object of its own.
 --
 -- Locks: a check takes the locks of a SELECT by primary key. Creating and revoking lock their row alone.
 
@@ -54,6 +55,7 @@ CREATE TABLE apikey.key (
     tenant        text NOT NULL DEFAULT '',
     metadata      jsonb NOT NULL DEFAULT '{}',
     replaced_by   text COLLATE "C",
+    tag           integer,
 
     CONSTRAINT key_pkey PRIMARY KEY (prefix),
     CONSTRAINT prefix_shape CHECK (prefix ~ '^[A-Za-z0-9]{8}$'),
@@ -91,6 +93,7 @@ CREATE TABLE apikey.key (
     CONSTRAINT tenant_shape CHECK (length(tenant) <= 200 AND tenant !~ '^\s|\s$'),
     CONSTRAINT metadata_is_object CHECK (jsonb_typeof(metadata) = 'object' AND length(metadata::text) <= 8192),
     CONSTRAINT replaced_by_shape CHECK (replaced_by ~ '^[A-Za-z0-9]{8}$' AND replaced_by <> prefix),
+    CONSTRAINT tag_of_argon2id CHECK (tag IS NULL OR verifier LIKE '$argon2id$%'),
     CONSTRAINT expires_after_creation CHECK (expires_at >= created_at),
     CONSTRAINT disabled_after_creation CHECK (disabled_at >= created_at),
     CONSTRAINT revoked_after_creation CHECK (revoked_at >= created_at),
@@ -123,6 +126,7 @@ COMMENT ON COLUMN apikey.key.revoke_reason IS 'Why the key was revoked';
 COMMENT ON COLUMN apikey.key.tenant IS 'The tenant that the key is valid in; empty: the one tenant of those who have no tenants';
 COMMENT ON COLUMN apikey.key.metadata IS 'Whatever else applications want to know about the key: a JSON object, at most 8192 characters long';
 COMMENT ON COLUMN apikey.key.replaced_by IS 'Prefix of the key that took its place in a rotation';
+COMMENT ON COLUMN apikey.key.tag IS '32 bits of a fast hash of the key, by which a wrong secret is refused without the slow one; NULL where the secret may have been chosen by a person';
 COMMENT ON CONSTRAINT key_pkey ON apikey.key IS 'A prefix names one key.';
 COMMENT ON CONSTRAINT prefix_shape ON apikey.key IS 'A prefix has 8 characters of A-Z, a-z and 0-9.';
 COMMENT ON CONSTRAINT verifier_shape ON apikey.key IS 'A verifier is an Argon2id PHC string, or one that djangorestframework-api-key stored: argon2$argon2id…, pbkdf2_sha256$… or sha512$$….';
@@ -133,6 +137,7 @@ COMMENT ON CONSTRAINT allowed_ips_not_empty ON apikey.key IS 'A list of networks
 COMMENT ON CONSTRAINT tenant_shape ON apikey.key IS 'A tenant has at most 200 characters, and no blank at either end. Leave it out if you have no tenants.';
 COMMENT ON CONSTRAINT metadata_is_object ON apikey.key IS 'metadata is a JSON object, at most 8192 characters long.';
 COMMENT ON CONSTRAINT replaced_by_shape ON apikey.key IS 'A key is replaced by another one, named by its prefix. Use apikey_rotate.';
+COMMENT ON CONSTRAINT tag_of_argon2id ON apikey.key IS 'Only a key that was generated here has a tag. Leave it NULL.';
 COMMENT ON CONSTRAINT expires_after_creation ON apikey.key IS 'A key expires after it was created. To end a key now, use apikey_revoke.';
 COMMENT ON CONSTRAINT disabled_after_creation ON apikey.key IS 'A key is disabled after it was created.';
 COMMENT ON CONSTRAINT revoked_after_creation ON apikey.key IS 'A key is revoked after it was created.';
@@ -249,6 +254,22 @@ WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL)
 EXECUTE FUNCTION apikey.stamp_revocation();
 COMMENT ON TRIGGER stamp_revocation ON apikey.key IS 'A revocation by a plain UPDATE says by whom, too';
 
+CREATE FUNCTION apikey.forget_tag() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.tag := NULL;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION apikey.forget_tag() IS 'Trigger: takes the tag of a key away';
+
+CREATE TRIGGER tag_belongs_to_verifier BEFORE UPDATE ON apikey.key FOR EACH ROW
+WHEN (NEW.verifier <> OLD.verifier AND NEW.tag = OLD.tag)
+EXECUTE FUNCTION apikey.forget_tag();
+COMMENT ON TRIGGER tag_belongs_to_verifier ON apikey.key IS 'A tag that was left from another verifier would refuse the right key';
+
 CREATE FUNCTION apikey.refuse_statement() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -314,23 +335,23 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- Of a verifier no more than its method: $argon2id, pbkdf2_sha256 …
+    -- Of a verifier and its tag no more than the method: $argon2id, pbkdf2_sha256 …
     old_row jsonb := '{}';
     new_row jsonb := '{}';
     action  text;
     changed jsonb;
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        old_row := to_jsonb(OLD) || jsonb_build_object('verifier', substring(OLD.verifier FROM '[a-z0-9_]+'));
+        old_row := to_jsonb(OLD) - 'tag' || jsonb_build_object('verifier', substring(OLD.verifier FROM '[a-z0-9_]+'));
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        new_row := to_jsonb(NEW) || jsonb_build_object('verifier', substring(NEW.verifier FROM '[a-z0-9_]+'));
+        new_row := to_jsonb(NEW) - 'tag' || jsonb_build_object('verifier', substring(NEW.verifier FROM '[a-z0-9_]+'));
     END IF;
     IF TG_OP = 'UPDATE' THEN
         SELECT jsonb_object_agg(n.key, jsonb_build_object('from', old_row -> n.key, 'to', n.value)) INTO changed
           FROM jsonb_each(new_row) AS n
          WHERE n.value IS DISTINCT FROM old_row -> n.key
-            OR n.key = 'verifier' AND NEW.verifier <> OLD.verifier;
+            OR n.key = 'verifier' AND (NEW.verifier, NEW.tag) IS DISTINCT FROM (OLD.verifier, OLD.tag);
         IF changed IS NULL THEN
             RETURN NULL;
         END IF;
@@ -426,6 +447,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'make_verifier_wrapper';
 COMMENT ON FUNCTION apikey.make_verifier(text) IS 'Argon2id hash of a key as a PHC string, at the cost of the settings apikey.argon2_*';
 
+CREATE FUNCTION apikey.make_tag(key text, verifier text) RETURNS integer
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'make_tag_wrapper';
+COMMENT ON FUNCTION apikey.make_tag(text, text) IS '32 bits of a fast hash of a key and its verifier. For keys of generate_key alone: a chosen secret has too few bits to give any away';
+
 CREATE FUNCTION @extschema@.apikey_create(
     name       text,
     auth       jsonb,
@@ -444,6 +470,7 @@ DECLARE
     key      text;
     prefix   text;
     verifier text;
+    tag      integer;
     broken   text;
 BEGIN
     IF ip IS NOT NULL AND ips IS NOT NULL THEN
@@ -462,9 +489,10 @@ BEGIN
         key := apikey.generate_key();
         prefix := split_part(key, '.', 1);
         verifier := apikey.make_verifier(key);
+        tag := apikey.make_tag(key, verifier);
         BEGIN
-            INSERT INTO apikey.key (prefix, verifier, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
-            VALUES (prefix, verifier, name, owner, auth,
+            INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
+            VALUES (prefix, verifier, tag, name, owner, auth,
                     CASE WHEN ip IS NULL THEN ips ELSE ARRAY[ip] END, expires_at, tenant, metadata);
             RETURN key;
         EXCEPTION
@@ -596,6 +624,7 @@ DECLARE
     fresh        text;
     new_prefix   text;
     new_verifier text;
+    new_tag      integer;
 BEGIN
     IF grace IS NULL OR grace < interval '0' THEN
         RAISE EXCEPTION USING
@@ -625,6 +654,7 @@ BEGIN
         EXIT WHEN NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = new_prefix);
     END LOOP;
     new_verifier := apikey.make_verifier(fresh);
+    new_tag := apikey.make_tag(fresh, new_verifier);
 
     UPDATE apikey.key AS k
        SET replaced_by = new_prefix,
@@ -633,8 +663,8 @@ BEGIN
            revoke_reason = CASE WHEN grace > interval '0' THEN NULL ELSE 'rotated' END
      WHERE k.prefix = named;
     -- The same identity, and as long a life as the old key was given.
-    INSERT INTO apikey.key (prefix, verifier, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
-    VALUES (new_prefix, new_verifier, old.name, old.owner, old.auth, old.allowed_ips,
+    INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
+    VALUES (new_prefix, new_verifier, new_tag, old.name, old.owner, old.auth, old.allowed_ips,
             CASE WHEN isfinite(old.expires_at) THEN now() + (old.expires_at - old.created_at) END,
             old.tenant, old.metadata);
     RETURN fresh;
@@ -646,17 +676,18 @@ COMMENT ON FUNCTION @extschema@.apikey_rotate(text, interval) IS 'Replaces a key
 -- Checking a key
 ------------------------------------------------------------------------------------------------------
 
--- VOLATILE, since the first check of a key whose hash is not of the cost that is set (or is Django's)
--- stores a new hash, where it may write. Any other check writes nothing and takes no transaction id.
+-- These read apikey.key by its primary key's index and ask for nobody's rights on it: EXECUTE here is the
+-- right to check. They run no query whose names a search_path could change, but for one case, in which they
+-- act as the table's owner under a safe search_path: the first check of a key whose hash is not of the cost
+-- that is set (or is Django's) stores a new hash, where it may write; so they are VOLATILE. Any other check
+-- writes nothing and takes no transaction id.
 CREATE FUNCTION @extschema@.apikey_check(key text, ip inet) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'apikey_check_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_check(text, inet) IS 'What a valid key may do and whether it may from this address: {"auth":…,"ip_request":"…","ip_valid":…}. NULL for a key that is not valid, whatever is wrong with it';
 
 CREATE FUNCTION @extschema@.apikey_check(key text, ip inet, tenant text) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_in_tenant_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_check(text, inet, text) IS 'The same for the keys of one tenant: another tenant''s key is not valid';
 
@@ -712,6 +743,7 @@ COMMENT ON FUNCTION apikey.matches(text, text) IS 'Whether the verifier was made
 CREATE FUNCTION @extschema@.apikey_explain(key text, ip inet, tenant text DEFAULT '') RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET apikey.track_usage = off -- a question about a key is no use of it
 AS $$
 DECLARE
     named CONSTANT text := split_part(key, '.', 1);
@@ -803,6 +835,65 @@ RETURN coalesce(apikey.grants((@extschema@.apikey_current()).auth, scope), false
 COMMENT ON FUNCTION @extschema@.apikey_granted(text) IS 'Whether the key that this transaction acts for grants the scope';
 
 ------------------------------------------------------------------------------------------------------
+-- The use of keys
+------------------------------------------------------------------------------------------------------
+
+-- A check writes nothing: uses are counted in shared memory, and stored here by a background worker. The slot
+-- of memory that a key is counted in has a number of its own; a row says how much of that slot is in its
+-- counts, so that nothing is added twice. No foreign key: a dump can be restored table by table, in any order.
+CREATE TABLE apikey.usage (
+    prefix        text COLLATE "C" NOT NULL,
+    accepted      bigint NOT NULL,
+    refused       bigint NOT NULL,
+    last_used_at  timestamptz,
+    last_used_ip  inet,
+    slot          bigint NOT NULL,
+    slot_accepted bigint NOT NULL,
+    slot_refused  bigint NOT NULL,
+
+    CONSTRAINT usage_pkey PRIMARY KEY (prefix),
+    CONSTRAINT usage_counts CHECK (accepted >= 0 AND refused >= 0 AND slot_accepted >= 0 AND slot_refused >= 0),
+    CONSTRAINT usage_address_of_a_use CHECK (last_used_at IS NOT NULL OR last_used_ip IS NULL)
+)
+-- Room for the next version of a row beside it, so that no index changes.
+WITH (fillfactor = 50);
+SELECT pg_extension_config_dump('apikey.usage', '');
+COMMENT ON TABLE apikey.usage IS 'How often each key was used, and when and from where last, up to the last time that this was stored; the view apikeys has what came since, too';
+COMMENT ON COLUMN apikey.usage.prefix IS 'The key';
+COMMENT ON COLUMN apikey.usage.accepted IS 'How often it was valid and came from a right address';
+COMMENT ON COLUMN apikey.usage.refused IS 'How often it was refused: wrong secret, address or tenant, revoked, expired or disabled';
+COMMENT ON COLUMN apikey.usage.last_used_at IS 'When it was accepted last; NULL: never';
+COMMENT ON COLUMN apikey.usage.last_used_ip IS 'The address that it was accepted from last; NULL: unknown';
+COMMENT ON COLUMN apikey.usage.slot IS 'The slot of shared memory that the key was counted in last';
+COMMENT ON COLUMN apikey.usage.slot_accepted IS 'How much of what that slot counted is in accepted';
+COMMENT ON COLUMN apikey.usage.slot_refused IS 'How much of what that slot counted is in refused';
+COMMENT ON CONSTRAINT usage_pkey ON apikey.usage IS 'The use of a key is counted in one row.';
+COMMENT ON CONSTRAINT usage_counts ON apikey.usage IS 'A count is not negative.';
+COMMENT ON CONSTRAINT usage_address_of_a_use ON apikey.usage IS 'An address is that of a use.';
+
+CREATE FUNCTION apikey.forget_usage() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM apikey.usage AS u WHERE u.prefix = OLD.prefix;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION apikey.forget_usage() IS 'Trigger: removes what is stored about the use of a key that is deleted';
+
+CREATE TRIGGER forget_usage AFTER DELETE ON apikey.key FOR EACH ROW
+EXECUTE FUNCTION apikey.forget_usage();
+COMMENT ON TRIGGER forget_usage ON apikey.key IS 'What is stored about the use of a key goes with it';
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER forget_usage;
+
+CREATE FUNCTION apikey.usage_in_memory()
+RETURNS TABLE (prefix text, slot bigint, accepted bigint, refused bigint, last_used_at timestamptz, last_used_ip inet)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'usage_in_memory_wrapper';
+COMMENT ON FUNCTION apikey.usage_in_memory() IS 'What the slots of shared memory have counted for keys of this database since each was given its slot; whoever reads the view apikeys needs EXECUTE on it';
+
+------------------------------------------------------------------------------------------------------
 -- Looking at keys
 ------------------------------------------------------------------------------------------------------
 
@@ -829,8 +920,20 @@ SELECT k.prefix,
        k.revoke_reason,
        k.tenant,
        k.metadata,
-       k.replaced_by
-  FROM apikey.key AS k;
+       k.replaced_by,
+       greatest(u.last_used_at, m.last_used_at) AS last_used_at,
+       CASE
+           WHEN m.last_used_at >= coalesce(u.last_used_at, '-infinity') THEN m.last_used_ip
+           ELSE u.last_used_ip
+       END AS last_used_ip,
+       -- What is stored, and what memory has beyond it.
+       coalesce(u.accepted, 0)
+           + coalesce(m.accepted - CASE WHEN u.slot = m.slot THEN u.slot_accepted ELSE 0 END, 0) AS accepted,
+       coalesce(u.refused, 0)
+           + coalesce(m.refused - CASE WHEN u.slot = m.slot THEN u.slot_refused ELSE 0 END, 0) AS refused
+  FROM apikey.key AS k
+  LEFT JOIN apikey.usage AS u ON u.prefix = k.prefix
+  LEFT JOIN apikey.usage_in_memory() AS m ON m.prefix = k.prefix;
 COMMENT ON VIEW @extschema@.apikeys IS 'Everything about each API key but its hash';
 COMMENT ON COLUMN @extschema@.apikeys.prefix IS 'The public half of the key, which names it';
 COMMENT ON COLUMN @extschema@.apikeys.name IS 'What the key is for';
@@ -848,6 +951,25 @@ COMMENT ON COLUMN @extschema@.apikeys.revoke_reason IS 'Why the key was revoked'
 COMMENT ON COLUMN @extschema@.apikeys.tenant IS 'The tenant that the key is valid in';
 COMMENT ON COLUMN @extschema@.apikeys.metadata IS 'Whatever else applications want to know about the key';
 COMMENT ON COLUMN @extschema@.apikeys.replaced_by IS 'Prefix of the key that took its place in a rotation';
+COMMENT ON COLUMN @extschema@.apikeys.last_used_at IS 'When the key was accepted last; NULL: never';
+COMMENT ON COLUMN @extschema@.apikeys.last_used_ip IS 'The address that the key was accepted from last; NULL: unknown';
+COMMENT ON COLUMN @extschema@.apikeys.accepted IS 'How often the key was valid and came from a right address';
+COMMENT ON COLUMN @extschema@.apikeys.refused IS 'How often the key was refused: wrong secret, address or tenant, revoked, expired or disabled';
+
+------------------------------------------------------------------------------------------------------
+-- Watching checks
+------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION apikey.stats(OUT name text, OUT value bigint) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'stats_wrapper';
+COMMENT ON FUNCTION apikey.stats() IS 'What the checks came to: of the whole server since it started, or of this connection where apikey is not preloaded';
+
+CREATE VIEW @extschema@.apikey_stats AS
+SELECT s.name, s.value FROM apikey.stats() AS s;
+COMMENT ON VIEW @extschema@.apikey_stats IS 'What the checks of API keys came to: of the whole server since it started, or of this connection where apikey is not preloaded';
+COMMENT ON COLUMN @extschema@.apikey_stats.name IS 'accepted and wrong_address: checks of valid keys. malformed, unknown_prefix, wrong_secret, wrong_tenant, revoked, disabled, expired: refused ones. proof_hits, proof_misses, proof_evictions: whether the proof that a key matches its hash was in memory. hashes: runs of a slow hash; hash_waits: how many of these waited for their turn. usage_dropped: uses that were not counted for their key, for want of room. preloaded: 1 where the numbers are of the whole server';
+COMMENT ON COLUMN @extschema@.apikey_stats.value IS 'How often';
 
 ------------------------------------------------------------------------------------------------------
 -- Nothing is granted to anybody

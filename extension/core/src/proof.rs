@@ -1,0 +1,251 @@
+//! A proof says "this key matches that verifier", once the slow hash has shown it. It says nothing of whether
+//! the key is valid, and never grows old: a changed verifier is another fact.
+
+use crate::key::Key;
+use crate::random::{self, NoRandomness};
+use blake2::Blake2bMac;
+use blake2::digest::consts::U16;
+use blake2::digest::{FixedOutput, KeyInit, Update};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What proofs are made under: random bits, without which nobody can test a guess against a proof.
+#[derive(Clone)]
+pub struct MacKey([u8; Self::LENGTH]);
+
+impl MacKey {
+    /// As long as BLAKE2b takes it.
+    pub const LENGTH: usize = 64;
+
+    pub fn new() -> Result<Self, NoRandomness> {
+        let mut bytes = [0; Self::LENGTH];
+        random::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey(…)")
+    }
+}
+
+/// 128 bits of BLAKE2b in its keyed mode (RFC 7693, 2.9) over key and verifier; one of them, instead, says
+/// whether the proof may outlast the server's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    low: u64,
+    high: u64,
+}
+
+impl Proof {
+    pub const LENGTH: usize = 16;
+
+    /// A free place. A proof that were this, 1 of 2^128, would be found without having been made: for one
+    /// key under one verifier, until the next start.
+    const NONE: Self = Self { low: 0, high: 0 };
+
+    const LASTS: u64 = 1;
+
+    /// Fast: three blocks of BLAKE2b. All keys have one length, so no other pair is the same text. It may last where
+    /// the key was generated: whoever got hold of it and of the MAC key could test guesses at a chosen secret.
+    pub fn new(mac_key: &MacKey, key: Key<'_>, verifier: &str, lasts: bool) -> Self {
+        let mut mac = Blake2bMac::<U16>::new(mac_key.as_bytes().into());
+        mac.update(key.as_bytes());
+        mac.update(verifier.as_bytes());
+        let mut proof = Self::from_bytes(mac.finalize_fixed().into());
+        proof.high = proof.high & !Self::LASTS | u64::from(lasts);
+        proof
+    }
+
+    pub fn lasts(self) -> bool {
+        self.high & Self::LASTS != 0
+    }
+
+    pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        let proof = u128::from_le_bytes(bytes);
+        Self { low: proof as u64, high: (proof >> 64) as u64 }
+    }
+
+    pub fn to_bytes(self) -> [u8; Self::LENGTH] {
+        (u128::from(self.high) << 64 | u128::from(self.low)).to_le_bytes()
+    }
+}
+
+/// What proofs are kept in: one cache line, four places. All zeros: four free ones.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub struct Bucket([Place; 4]);
+
+#[derive(Default)]
+#[repr(C)]
+struct Place {
+    low: AtomicU64,
+    high: AtomicU64,
+}
+
+/// Proofs that have been made, as many as there is room for. Any number of processes may use one at the same
+/// time, without a lock.
+///
+/// The halves of a proof are written one after the other, so that a reader may see halves of two proofs. These
+/// would have to be the halves of a third one to do harm: 128 bits that nobody can choose without the MAC key.
+#[derive(Clone, Copy)]
+pub struct ProofTable<'a> {
+    buckets: &'a [Bucket],
+    /// How often a proof took another one's place.
+    evictions: &'a AtomicU64,
+}
+
+impl<'a> ProofTable<'a> {
+    /// `buckets` must not be empty.
+    pub fn new(buckets: &'a [Bucket], evictions: &'a AtomicU64) -> Self {
+        Self { buckets, evictions }
+    }
+
+    pub fn contains(self, proof: Proof) -> bool {
+        self.bucket(proof).iter().any(|place| place.get() == proof)
+    }
+
+    /// Where all places are taken, one after the other is given away.
+    pub fn insert(self, proof: Proof) {
+        let bucket = self.bucket(proof);
+        if self.contains(proof) {
+            return;
+        }
+        let place = bucket.iter().find(|place| place.get() == Proof::NONE).unwrap_or_else(|| {
+            let evicted = self.evictions.fetch_add(1, Relaxed);
+            &bucket[evicted as usize % bucket.len()]
+        });
+        place.low.store(proof.low, Relaxed);
+        place.high.store(proof.high, Relaxed);
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Proof> + 'a {
+        let places = self.buckets.iter().flat_map(|bucket| &bucket.0);
+        places.map(Place::get).filter(|proof| *proof != Proof::NONE)
+    }
+
+    /// The product of a random number below 2^64 and the number of buckets, over 2^64, is each bucket as often.
+    fn bucket(self, proof: Proof) -> &'a [Place; 4] {
+        let scaled = u128::from(proof.low) * self.buckets.len() as u128;
+        &self.buckets[(scaled >> 64) as usize].0
+    }
+}
+
+impl Place {
+    fn get(&self) -> Proof {
+        Proof { low: self.low.load(Relaxed), high: self.high.load(Relaxed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verifier::tests::{KEY, OTHER};
+    use std::collections::HashSet;
+
+    const VERIFIER: &str = "$argon2id$v=19$m=256,t=2,p=1$\
+        YXBpa2V5LXRlc3Qtc2FsdA$H3pG7FHse/iHKw0Cab9IyWhharwRntRwyp0vi3ATtz0";
+
+    fn mac_key() -> MacKey {
+        MacKey::new().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn proof(mac_key: &MacKey, key: &str, verifier: &str) -> Proof {
+        Key::parse(key).map_or(Proof::NONE, |key| Proof::new(mac_key, key, verifier, true))
+    }
+
+    /// `hashlib.blake2b((KEY + VERIFIER).encode(), digest_size=16, key=bytes(range(64))).hexdigest()`,
+    /// but for one bit: 36 is 37, since the proof may last.
+    #[test]
+    fn a_proof_is_what_another_implementation_says() {
+        let counted = MacKey::from_bytes(std::array::from_fn(|at| at as u8));
+        let bytes = proof(&counted, KEY, VERIFIER).to_bytes();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "42b5320936f8286637d4ef06bf0646d4");
+        assert_eq!(Proof::from_bytes(bytes), proof(&counted, KEY, VERIFIER));
+    }
+
+    #[test]
+    fn another_key_verifier_or_mac_key_makes_another_proof() {
+        let (one, two) = (mac_key(), mac_key());
+        let proofs = [
+            proof(&one, KEY, VERIFIER),
+            proof(&one, OTHER, VERIFIER),
+            proof(&one, KEY, &VERIFIER.replace("t=2", "t=3")),
+            proof(&two, KEY, VERIFIER),
+        ];
+        let distinct: HashSet<_> = proofs.iter().map(|proof| proof.to_bytes()).collect();
+        assert_eq!(distinct.len(), proofs.len());
+    }
+
+    #[test]
+    fn debug_shows_no_mac_key() {
+        assert_eq!(format!("{:?}", MacKey::from_bytes([65; MacKey::LENGTH])), "MacKey(…)");
+    }
+
+    /// Any proofs, in order of their first half: each bucket gets as many as any other.
+    fn spread(count: u64) -> impl Iterator<Item = Proof> {
+        (1..=count).map(move |n| Proof { low: n * (u64::MAX / (count + 1)), high: n })
+    }
+
+    #[test]
+    fn what_was_put_in_is_found_and_nothing_else() {
+        let buckets: Vec<Bucket> = (0..16).map(|_| Bucket::default()).collect();
+        let evictions = AtomicU64::new(0);
+        let table = ProofTable::new(&buckets, &evictions);
+        for proof in spread(32) {
+            assert!(!table.contains(proof));
+            table.insert(proof);
+            table.insert(proof);
+            assert!(table.contains(proof));
+        }
+        assert!(spread(32).all(|proof| table.contains(proof)));
+        assert_eq!(table.iter().count(), 32);
+        let halves_of_two = Proof {
+            high: 1,
+            ..Proof::from_bytes(spread(2).last().map_or([0; 16], Proof::to_bytes))
+        };
+        assert!(!table.contains(halves_of_two));
+        assert_eq!(evictions.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_full_table_gives_up_old_proofs_for_new_ones() {
+        let buckets = [Bucket::default()];
+        let evictions = AtomicU64::new(0);
+        let table = ProofTable::new(&buckets, &evictions);
+        for proof in spread(100) {
+            table.insert(proof);
+            assert!(table.contains(proof));
+        }
+        assert_eq!(table.iter().count(), 4);
+        assert_eq!(evictions.load(Relaxed), 96);
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing_that_there_is_room_for() {
+        let buckets: Vec<Bucket> = (0..1024).map(|_| Bucket::default()).collect();
+        let evictions = AtomicU64::new(0);
+        let table = ProofTable::new(&buckets, &evictions);
+        std::thread::scope(|scope| {
+            for offset in 0..4 {
+                scope.spawn(move || {
+                    for proof in spread(1024).skip(offset).step_by(4) {
+                        table.insert(proof);
+                        assert!(table.contains(proof));
+                    }
+                });
+            }
+        });
+        assert!(spread(1024).all(|proof| table.contains(proof)));
+    }
+}

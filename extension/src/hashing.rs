@@ -1,0 +1,125 @@
+//! Slow hashes: how many run at once over all backends, and the memory that one takes.
+
+use crate::error;
+use crate::memory::Memory;
+use crate::settings;
+use crate::stats::Counter;
+use apikey_core::{Argon2Params, Block, Key};
+use memmap2::{Advice, MmapMut};
+use pgrx::pg_sys::{self, panic::ErrorReport};
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+
+/// Those who hash, and those who wait for their turn.
+#[repr(C)]
+pub struct Hashing {
+    running: AtomicI32,
+    freed: UnsafeCell<pg_sys::ConditionVariable>,
+}
+
+impl Hashing {
+    /// # Safety
+    /// `this` points to zeros that nobody uses yet.
+    #[allow(unsafe_code)]
+    pub unsafe fn start(this: *mut Self) {
+        // SAFETY: by the contract above.
+        unsafe { pg_sys::ConditionVariableInit((*this).freed.get()) }
+    }
+}
+
+/// The right to run one slow hash. It is given back when dropped, by an error too.
+pub struct Turn(Memory);
+
+impl Turn {
+    /// Waits while `apikey.max_concurrent_hashes` others are at it. As any waiting in Postgres, that ends with an error
+    /// when the statement is cancelled.
+    pub fn wait(memory: Memory) -> Self {
+        pgrx::check_for_interrupts!();
+        Self::take(memory).unwrap_or_else(|| {
+            memory.counters.add(Counter::HashWaits);
+            Self::sleep(memory)
+        })
+    }
+
+    fn take(memory: Memory) -> Option<Self> {
+        let limit = settings::max_concurrent_hashes();
+        let next = |running| (running < limit).then_some(running + 1);
+        memory.hashing.running.fetch_update(SeqCst, SeqCst, next).ok().map(|_| Self(memory))
+    }
+
+    #[allow(unsafe_code)]
+    fn sleep(memory: Memory) -> Self {
+        let freed = memory.hashing.freed.get();
+        // SAFETY: the condition variable was initialised with its memory, and many processes may use it. An error while
+        // it sleeps ends the transaction, which ends the sleep.
+        unsafe {
+            pg_sys::ConditionVariablePrepareToSleep(freed);
+            let turn = loop {
+                if let Some(turn) = Self::take(memory) {
+                    break turn;
+                }
+                pg_sys::ConditionVariableSleep(freed, wait_event());
+            };
+            pg_sys::ConditionVariableCancelSleep();
+            turn
+        }
+    }
+
+    /// Whether the verifier was made from the key.
+    pub fn verify(&self, key: Key<'_>, verifier: &str) -> Result<bool, ErrorReport> {
+        self.0.counters.add(Counter::Hashes);
+        apikey_core::verify(key, verifier, Blocks::allocate)
+            .or_else(|failed| error::from_verify(failed).map_or(Ok(false), Err))
+    }
+
+    pub fn hash(&self, key: Key<'_>, params: Argon2Params) -> Result<String, ErrorReport> {
+        self.0.counters.add(Counter::Hashes);
+        apikey_core::hash(key, params, Blocks::allocate).map_err(error::from_hash)
+    }
+}
+
+impl Drop for Turn {
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        self.0.hashing.running.fetch_sub(1, SeqCst);
+        // All are woken, not one: that one may be cancelled before it takes its turn, and the others would sleep on.
+        // SAFETY: as in `sleep`. It takes spin locks, sets latches, and raises no error.
+        unsafe { pg_sys::ConditionVariableBroadcast(self.0.hashing.freed.get()) };
+    }
+}
+
+/// What `pg_stat_activity` calls the waiting: `ApikeyHash`, before Postgres 17 just `Extension`.
+fn wait_event() -> u32 {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    {
+        static NAMED: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+        // SAFETY: called in a backend that is attached to shared memory; Postgres copies the name.
+        #[allow(unsafe_code)]
+        *NAMED.get_or_init(|| unsafe { pg_sys::WaitEventExtensionNew(c"ApikeyHash".as_ptr()) })
+    }
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    pg_sys::PG_WAIT_EXTENSION
+}
+
+/// The memory of one run of Argon2id. Dropped, it is the kernel's again: malloc would keep it for a backend that may
+/// never hash again, and a hundred idle ones would hold two gigabytes.
+struct Blocks(MmapMut);
+
+impl Blocks {
+    fn allocate(count: usize) -> Option<Self> {
+        let memory = MmapMut::map_anon(count.checked_mul(size_of::<Block>())?).ok()?;
+        // Large pages save thousands of page faults. Where the kernel has none, nothing is lost.
+        let _ = memory.advise(Advice::HugePage);
+        Some(Self(memory))
+    }
+}
+
+impl AsMut<[Block]> for Blocks {
+    #[allow(unsafe_code)]
+    fn as_mut(&mut self) -> &mut [Block] {
+        let count = self.0.len() / size_of::<Block>();
+        // SAFETY: the mapping is aligned to a page and holds `count` blocks, which are arrays of numbers. It is borrowed
+        // for as long as the slice is.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), count) }
+    }
+}

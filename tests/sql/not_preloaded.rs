@@ -1,0 +1,86 @@
+//! Without `shared_preload_libraries` keys work as well: each connection remembers for itself, and the log says so.
+
+use apikey_tests::{Cluster, Database, one};
+use postgres::Client;
+
+fn check(client: &mut Client, key: &str) -> bool {
+    let check = "SELECT apikey_check($1, NULL)::text IS NOT NULL";
+    client.query_one(check, &[&key]).unwrap().get(0)
+}
+
+fn count(client: &mut Client, name: &str) -> u64 {
+    let value = format!("SELECT value FROM apikey_stats WHERE name = '{name}'");
+    one(client, &value).unwrap().parse().unwrap()
+}
+
+#[test]
+fn each_connection_hashes_a_key_once_and_says_once_what_would_spare_it() {
+    let database = Database::in_cluster(Cluster::private(&[]));
+    let key = database.key("'event'");
+    let wrong = format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' });
+    for _ in 0..2 {
+        let mut client = database.superuser();
+        let pid = one(&mut client, "SELECT pg_backend_pid()").unwrap();
+        for _ in 0..3 {
+            assert!(!check(&mut client, &wrong) && check(&mut client, &key));
+        }
+        let counters = ["hashes", "proof_hits", "accepted", "wrong_secret", "preloaded"];
+        assert_eq!(counters.map(|name| count(&mut client, name)), [1, 2, 3, 3, 0]);
+
+        let log = database.cluster.log();
+        let said: Vec<_> = log.lines().filter(|line| line.contains(&format!("[{pid}]"))).collect();
+        let notice = said.iter().filter(|line| line.contains("LOG:  apikey is not preloaded"));
+        assert_eq!(notice.count(), 1, "{said:?}");
+        let hint = said.iter().filter(|line| line.contains("HINT:  Add apikey to shared_preload"));
+        assert_eq!(hint.count(), 1, "{said:?}");
+    }
+    // The verdict is nobody's memory here, either.
+    let mut client = database.superuser();
+    assert!(check(&mut client, &key));
+    one(&mut database.superuser(), &format!("SELECT apikey_revoke('{}')", &key[..8])).unwrap();
+    assert!(!check(&mut client, &key));
+
+    let data = one(&mut client, "SHOW data_directory").unwrap();
+    drop(client);
+    database.cluster.stop();
+    assert!(!std::path::Path::new(&data).join("pg_stat/apikey_proofs").exists());
+    database.cluster.start();
+    assert!(!check(&mut database.superuser(), &key));
+}
+
+/// A message that Postgres logs comes with its statement and its context, and this one comes at a first check.
+#[test]
+fn what_the_log_says_has_no_key_in_it() {
+    let database = Database::in_cluster(Cluster::private(&[]));
+    let key = database.key("'event'");
+    for statement in [
+        "SELECT apikey_check('KEY', NULL)",
+        "SELECT apikey_explain('KEY', NULL)",
+        "DO $$ BEGIN PERFORM apikey_check('KEY', NULL); END $$",
+    ] {
+        database.superuser().batch_execute(&statement.replace("KEY", &key)).unwrap();
+    }
+    let log = database.cluster.log();
+    assert_eq!(log.matches("LOG:  apikey is not preloaded").count(), 4);
+    assert!(!log.contains(&key[9..]), "{log}");
+}
+
+/// A stranger sets the parameter before the library is loaded, when Postgres does not know it yet.
+#[test]
+fn a_placeholder_does_not_smuggle_a_cheaper_hash_in() {
+    let mut database = Database::in_cluster(Cluster::private(&[]));
+    let issuer = database.login("issuer", "");
+    database
+        .superuser()
+        .batch_execute(&format!(
+            "ALTER DATABASE {} RESET ALL; GRANT EXECUTE ON FUNCTION apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb) TO {}",
+            database.name, issuer.role
+        ))
+        .unwrap();
+    let mut client = database.connect(&issuer);
+    client.batch_execute("SET apikey.argon2_memory = '1MB'").unwrap();
+    one(&mut client, "SELECT apikey_create('till', 'event')");
+    let cost =
+        one(&mut database.superuser(), "SELECT split_part(verifier, '$', 4) FROM apikey.key");
+    assert_eq!(cost.as_deref(), Some("m=19456,t=2,p=1"));
+}
