@@ -1,204 +1,158 @@
-//! One question to Postgres: `apikey_check`, on a bounded pool, within a bounded time.
+//! One question to Postgres: `apikey_check`, in company or alone, within a bounded time.
 
-use std::error::Error as _;
-use std::fmt;
 use std::net::IpAddr;
+use std::slice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    BuildError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
-    TimeoutType, Timeouts,
-};
-use scopeguard::ScopeGuard;
-use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::batch::Queue;
+use crate::connections::{Connections, Question};
+use crate::unavailable::Unavailable;
+
+/// A trip that is out for longer holds nobody back. With known keys it takes a fraction of a millisecond, and some
+/// more if the kernel gives the processor to others meanwhile; the first check of a key takes about twice this.
+const SLOW: Duration = Duration::from_millis(10);
 
 pub struct Database {
-    pool: Pool,
-    statement: String,
-    statement_in_tenant: String,
-    patience: Duration,
+    connections: Connections,
+    queue: Mutex<Queue<Request>>,
+    limits: Limits,
 }
 
-pub struct PoolLimits {
-    pub size: usize,
+pub struct Limits {
+    pub connections: usize,
+    /// For a connection.
     pub wait: Duration,
     /// For a whole call: waiting for a connection, connecting, asking.
     pub request: Duration,
 }
 
-/// Why there is no verdict. For the log; a client only learns that there is none.
-#[derive(Debug)]
-pub enum Unavailable {
-    Pool(PoolError),
-    Query(tokio_postgres::Error),
-    TooSlow(Duration),
-}
+/// A question and who waits for the answer.
+struct Request(Question, oneshot::Sender<Outcome>);
+
+/// The JSON for a valid key, `None` for any other text. An error is shared by all who were on the trip.
+type Outcome = Result<Option<String>, Arc<Unavailable>>;
 
 impl Database {
-    /// Connects to nothing yet.
-    pub fn new(
-        config: tokio_postgres::Config,
-        tls: MakeRustlsConnect,
-        schema: Option<&str>,
-        limits: PoolLimits,
-    ) -> Result<Self, BuildError> {
-        // `Fast` asks no query of its own: a connection that is known to be closed is replaced,
-        // and one that closes under a question is asked again (see `check`).
-        let recycling_method = RecyclingMethod::Fast;
-        let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method });
-        let pool = Pool::builder(manager)
-            .max_size(limits.size)
-            .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts {
-                wait: Some(limits.wait),
-                create: Some(limits.request),
-                recycle: Some(limits.request),
-            })
-            .build()?;
-        let schema = schema.map(qualifier).unwrap_or_default();
-        Ok(Self {
-            pool,
-            statement: format!("SELECT {schema}apikey_check($1::text, $2::inet)::text"),
-            statement_in_tenant: format!(
-                "SELECT {schema}apikey_check($1::text, $2::inet, $3::text)::text"
-            ),
-            patience: limits.request,
-        })
+    pub fn new(connections: Connections, limits: Limits) -> Arc<Self> {
+        let queue = Mutex::new(Queue::new(limits.connections));
+        Arc::new(Self { connections, queue, limits })
     }
 
-    /// The JSON for a valid key, `None` for any other text. With a tenant, keys of others are not
-    /// valid; without, only keys that have none are.
+    /// With a tenant, keys of others are not valid; without, only keys that have none are.
     pub async fn check(
-        &self,
+        self: &Arc<Self>,
         key: &str,
         client: Option<IpAddr>,
         tenant: Option<&str>,
-    ) -> Result<Option<String>, Unavailable> {
-        let asking = async {
-            match self.ask(key, client, tenant).await {
-                // Asking twice is harmless: all that a check can change is a hash that is due.
-                Err(error) if error.is_stale() => self.ask(key, client, tenant).await,
-                outcome => outcome,
-            }
+    ) -> Outcome {
+        let deadline = Instant::now() + self.limits.request;
+        let tenant = tenant.unwrap_or_default().to_owned();
+        let question = Question { key: key.to_owned(), client, tenant };
+        let (sender, mut answer) = oneshot::channel();
+        let ticket = self.queue().join(Request(question, sender));
+        self.depart();
+
+        let wait = self.limits.wait.min(self.limits.request);
+        let answered = match timeout(wait, &mut answer).await {
+            Err(_) if self.queue().give_up(ticket) => return Err(Arc::new(Unavailable::Busy)),
+            Err(_) => timeout_at(deadline, answer).await,
+            answered => answered,
         };
-        timeout(self.patience, asking).await.unwrap_or(Err(Unavailable::TooSlow(self.patience)))
-    }
-
-    async fn ask(
-        &self,
-        key: &str,
-        client: Option<IpAddr>,
-        tenant: Option<&str>,
-    ) -> Result<Option<String>, Unavailable> {
-        let connection = self.pool.get().await.map_err(Unavailable::Pool)?;
-        // An abandoned request (too slow, client gone) leaves a question on the connection, whose
-        // answer the next request would wait for: unless all is well, it leaves the pool.
-        let connection = scopeguard::guard(connection, |used| drop(Object::take(used)));
-        // Version 0.1.0 of the extension takes no tenant. One shim asks in one of the two forms.
-        let outcome = match &tenant {
-            None => query(&connection, &self.statement, &[&key, &client]).await,
-            Some(tenant) => {
-                query(&connection, &self.statement_in_tenant, &[&key, &client, tenant]).await
-            }
-        };
-        if outcome.as_ref().err().is_none_or(leaves_connection_usable) {
-            drop(ScopeGuard::into_inner(connection));
-        }
-        outcome.map_err(Unavailable::Query)
-    }
-}
-
-async fn query(
-    connection: &Object,
-    statement: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Result<Option<String>, tokio_postgres::Error> {
-    let types = &[Type::TEXT, Type::INET, Type::TEXT][..parameters.len()];
-    let statement = connection.prepare_typed_cached(statement, types).await?;
-    let row = connection.query_one(&statement, parameters).await?;
-    row.try_get(0)
-}
-
-/// An ordinary SQL error leaves the connection in order. A forgotten statement does not (a pooler
-/// in between has changed the session under us), nor does anything below SQL.
-fn leaves_connection_usable(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| *code != SqlState::INVALID_SQL_STATEMENT_NAME)
-}
-
-fn qualifier(schema: &str) -> String {
-    format!("\"{}\".", schema.replace('"', "\"\""))
-}
-
-/// Without what a statement or a row held: SQLSTATE and message, but no detail, hint or context.
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pool(PoolError::Timeout(TimeoutType::Wait)) => {
-                f.write_str("all connections of the pool were busy for too long (--pool-wait)")
-            }
-            Self::Pool(PoolError::Timeout(_)) => {
-                f.write_str("connecting took too long (--request-timeout)")
-            }
-            Self::Pool(PoolError::Backend(error)) => describe(error, "cannot connect: ", f),
-            Self::Pool(error) => write!(f, "connection pool: {error}"),
-            Self::Query(error) => describe(error, "", f),
-            Self::TooSlow(limit) => write!(
-                f,
-                "no answer within {} (--request-timeout)",
-                humantime::format_duration(*limit)
-            ),
+        match answered {
+            Ok(Ok(outcome)) => outcome,
+            // Somebody who came later has given up, and with him all before.
+            Ok(Err(_)) => Err(Arc::new(Unavailable::Busy)),
+            Err(_) => Err(Arc::new(Unavailable::TooSlow(self.limits.request))),
         }
     }
-}
 
-fn describe(
-    error: &tokio_postgres::Error,
-    prefix: &str,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    f.write_str(prefix)?;
-    if let Some(database) = error.as_db_error() {
-        return write!(f, "{} (SQLSTATE {})", database.message(), database.code().code());
-    }
-    write!(f, "{error}")?;
-    let mut source = error.source();
-    while let Some(cause) = source {
-        write!(f, ": {cause}")?;
-        source = cause.source();
-    }
-    Ok(())
-}
-
-impl Unavailable {
-    /// The connection was of the past: closed by a restart of the server, or its session was
-    /// swapped. A new connection may well get an answer.
-    fn is_stale(&self) -> bool {
-        let Self::Query(error) = self else {
-            return false;
-        };
-        match error.code() {
-            Some(code) => {
-                [SqlState::ADMIN_SHUTDOWN, SqlState::INVALID_SQL_STATEMENT_NAME].contains(code)
-            }
-            None => error.is_closed() || is_io(error),
+    fn depart(self: &Arc<Self>) {
+        let next = || self.queue().depart();
+        while let Some(requests) = next() {
+            // A task of its own, so that a request that is abandoned disturbs none of the others.
+            tokio::spawn(self.clone().trip(requests));
         }
     }
+
+    async fn trip(self: Arc<Self>, mut requests: Vec<Request>) {
+        let mut trip = Trip { database: &self, is_slow: false };
+        // One turn of the event loop: whose request is here already comes along.
+        yield_now().await;
+        requests.extend(self.queue().join_late(requests.len()));
+        requests.retain(|Request(_, sender)| !sender.is_closed());
+        let (questions, senders): (Vec<_>, Vec<_>) =
+            requests.into_iter().map(|Request(question, sender)| (question, sender)).unzip();
+        let mut asking = Box::pin(timeout(self.limits.request, self.ask(&questions)));
+        let outcomes = match timeout(SLOW, &mut asking).await {
+            Ok(outcomes) => outcomes,
+            Err(_) => {
+                trip.slows();
+                asking.await
+            }
+        };
+        let outcomes = outcomes.unwrap_or_else(|_| {
+            same_for_all(&questions, Unavailable::TooSlow(self.limits.request))
+        });
+        // First the next trip, so that Postgres works while we answer.
+        drop(trip);
+        self.depart();
+        for (sender, outcome) in senders.into_iter().zip(outcomes) {
+            // Who has gone meanwhile needs no answer.
+            let _ = sender.send(outcome);
+        }
+    }
+
+    /// An outcome for each question, in their order.
+    async fn ask(&self, questions: &[Question]) -> Vec<Outcome> {
+        match self.connections.ask(questions).await {
+            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+            // It may be about one key, and then the others can be answered.
+            Err(cause) if questions.len() > 1 && cause.is_of_a_statement() => {
+                let mut outcomes = Vec::with_capacity(questions.len());
+                for question in questions {
+                    let verdict = self.connections.ask(slice::from_ref(question)).await;
+                    outcomes.push(match verdict {
+                        Ok(verdicts) => Ok(verdicts.into_iter().next().flatten()),
+                        Err(cause) => Err(Arc::new(cause)),
+                    });
+                }
+                outcomes
+            }
+            Err(cause) => same_for_all(questions, cause),
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Request>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn is_io(error: &tokio_postgres::Error) -> bool {
-    error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+fn same_for_all(questions: &[Question], cause: Unavailable) -> Vec<Outcome> {
+    let cause = Arc::new(cause);
+    questions.iter().map(|_| Err(cause.clone())).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Tells the queue of its end, however it ends: one that is never told of would hold up all others.
+struct Trip<'a> {
+    database: &'a Arc<Database>,
+    is_slow: bool,
+}
 
-    #[test]
-    fn schemas_are_quoted() {
-        assert_eq!(qualifier("apikey"), "\"apikey\".");
-        assert_eq!(qualifier("Odd \"name"), "\"Odd \"\"name\".");
+impl Trip<'_> {
+    fn slows(&mut self) {
+        self.is_slow = true;
+        self.database.queue().slowed();
+        self.database.depart();
+    }
+}
+
+impl Drop for Trip<'_> {
+    fn drop(&mut self) {
+        self.database.queue().returned(self.is_slow);
     }
 }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
-use serde_json::json;
 
 pub type Answer = Response<Full<Bytes>>;
 
@@ -53,13 +52,14 @@ impl Problem {
 
     pub fn answer(self) -> Answer {
         let (status, detail) = self.meaning();
-        let body = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": detail,
-        });
-        let mut answer = content("application/problem+json", body.to_string());
+        // By hand, because serde_json took a quarter of all that a refusal cost. Nothing in it needs an
+        // escape: every word is from here or from RFC 9110.
+        let body = format!(
+            r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{detail}"}}"#,
+            status.canonical_reason().unwrap_or_default(),
+            status.as_u16(),
+        );
+        let mut answer = content("application/problem+json", body);
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         match self {
@@ -94,4 +94,37 @@ fn empty(body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn bodies_are_json() {
+        for problem in [
+            Problem::BadRequest,
+            Problem::Unauthorized,
+            Problem::NotFound,
+            Problem::MethodNotAllowed,
+            Problem::HeadTimeout,
+            Problem::UriTooLong,
+            Problem::HeadTooLarge,
+            Problem::Unavailable,
+        ] {
+            let (status, detail) = problem.meaning();
+            let body = problem.answer().into_body().collect().await.unwrap().to_bytes();
+            let expected = json!({
+                "type": "about:blank",
+                "title": status.canonical_reason(),
+                "status": status.as_u16(),
+                "detail": detail,
+            });
+            assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), expected);
+        }
+    }
 }

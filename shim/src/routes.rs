@@ -1,6 +1,7 @@
 //! Which request gets which answer.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::header::{self, HeaderValue};
@@ -9,14 +10,15 @@ use tracing::{debug, warn};
 
 use crate::client_address::TrustedProxies;
 use crate::cors::Cors;
-use crate::database::{Database, Unavailable};
+use crate::database::Database;
 use crate::keytest;
 use crate::problem::{Answer, Problem, content, no_content};
 use crate::tenant::Tenancy;
+use crate::unavailable::Unavailable;
 
 /// What all connections share.
 pub struct App {
-    pub database: Database,
+    pub database: Arc<Database>,
     pub tenancy: Tenancy,
     pub proxies: TrustedProxies,
     pub cors: Cors,
@@ -83,7 +85,7 @@ impl App {
     }
 
     /// Asks the real statement: it needs the server, the function and the right to call it.
-    pub async fn can_check(&self) -> Result<(), Unavailable> {
+    pub async fn can_check(&self) -> Result<(), Arc<Unavailable>> {
         self.database.check("", None, self.tenancy.any()).await.map(|_| ())
     }
 
@@ -113,7 +115,7 @@ impl App {
 }
 
 /// The cause is for the operator, the problem for the client.
-pub fn unavailable(cause: Unavailable) -> Problem {
+pub fn unavailable(cause: Arc<Unavailable>) -> Problem {
     warn!(%cause, "the database gave no answer");
     Problem::Unavailable
 }

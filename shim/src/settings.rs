@@ -3,14 +3,16 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::header::HeaderValue;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Arguments;
 use crate::client_address::TrustedProxies;
+use crate::connections::Connections;
 use crate::cors::Cors;
-use crate::database::{Database, PoolLimits};
+use crate::database::{Database, Limits};
 use crate::database_settings::{connection, identifier, password, session};
 use crate::routes::App;
 use crate::server::ServerLimits;
@@ -45,6 +47,7 @@ fn of<T>(flag: &'static str, outcome: Result<T, String>) -> Result<T, Invalid> {
 impl Settings {
     pub fn new(arguments: Arguments) -> Result<Self, Invalid> {
         let log = EnvFilter::try_new(&arguments.log).map_err(|error| error.to_string());
+        let tenancy = tenancy(&arguments)?;
         Ok(Self {
             listen: arguments.listen,
             log: of("log", log)?,
@@ -56,14 +59,14 @@ impl Settings {
             },
             pool_size: arguments.pool_size,
             app: App {
-                tenancy: tenancy(&arguments)?,
                 proxies: of(
                     "trusted-proxy",
                     TrustedProxies::parse(items(&arguments.trusted_proxy)),
                 )?,
                 cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?,
                 challenge: of("realm", challenge(&arguments.realm))?,
-                database: database(&arguments)?,
+                database: database(&arguments, &tenancy)?,
+                tenancy,
             },
         })
     }
@@ -96,7 +99,7 @@ fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
     }
 }
 
-fn database(arguments: &Arguments) -> Result<Database, Invalid> {
+fn database(arguments: &Arguments, tenancy: &Tenancy) -> Result<Arc<Database>, Invalid> {
     let (mut config, tls) = of("database", connection(&arguments.database))?;
     if let Some(path) = arguments.database_password_file.as_deref() {
         let password = password(path, config.get_password().is_some());
@@ -105,13 +108,16 @@ fn database(arguments: &Arguments) -> Result<Database, Invalid> {
     session(&mut config, arguments.request_timeout);
     let schema = arguments.schema.as_deref().filter(|name| !name.is_empty());
     of("schema", schema.map_or(Ok(()), identifier))?;
-    let limits = PoolLimits {
-        size: arguments.pool_size as usize,
+    let limits = Limits {
+        connections: arguments.pool_size as usize,
         wait: arguments.pool_wait,
         request: arguments.request_timeout,
     };
-    let database = Database::new(config, tls, schema, limits);
-    of("database", database.map_err(|error| error.to_string()))
+    let with_tenant = tenancy.any().is_some();
+    let connections =
+        Connections::new(config, tls, schema, with_tenant, limits.connections, limits.request);
+    let connections = of("database", connections.map_err(|error| error.to_string()))?;
+    Ok(Database::new(connections, limits))
 }
 
 #[cfg(test)]

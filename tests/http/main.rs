@@ -13,3 +13,4 @@ mod refusals;
 mod settings;
 mod tenants;
 mod tls;
+mod trips;
