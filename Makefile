@@ -5,9 +5,10 @@
 #   PG_CONFIG=FILE     use the server of this pg_config instead
 #   PG_PORT, HTTP_PORT the ports of make run (5433 and 8080)
 #   TESTFLAGS          what to hand to cargo test
+#   QUICK=1            make bench in a minute, to see that it works
 #   APIKEY_STATE=DIR   where fetched servers and the cluster of make run live (.state)
 
-.PHONY: help run demo psql test test-majors test-all fuzz lint install clean
+.PHONY: help run demo psql test test-majors test-all bench fuzz lint install clean
 .NOTPARALLEL:
 
 # A setting given to make reaches the scripts; one that is not given stays unset.
@@ -32,6 +33,9 @@ test-majors: ## the extension's tests on the other majors
 	@scripts/test-majors
 
 test-all: test test-majors ## both: the whole on one major, the extension's part on the others
+
+bench: ## what checks cost, into docs/benchmarks.md (half an hour; QUICK=1: a minute, to the terminal)
+	@scripts/bench $(if $(QUICK),--quick,--output docs/benchmarks.md)
 
 fuzz: ## fuzz the parsers
 	@scripts/fuzz
