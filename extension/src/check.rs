@@ -116,8 +116,7 @@ impl Row {
     }
 
     fn answer(&self, address: Option<&Network>) -> Result<Answer, ErrorReport> {
-        let auth = self.auth().parse().map_err(internal)?;
-        Ok(Answer::new(auth, self.allowed_ips().as_deref(), address))
+        Ok(Answer::new(self.auth()?, self.allowed_ips().as_deref(), address))
     }
 }
 

@@ -3,11 +3,10 @@
 
 #![allow(unsafe_code)]
 
+use crate::error::internal;
 use crate::scan::{Index, Scan, Slot, Table, damaged, is_named};
-use crate::sql_types::Inet;
-use apikey_core::Network;
+use apikey_core::{Auth, Network};
 use pgrx::pg_sys::{self, Datum, Oid, panic::ErrorReport};
-use pgrx::prelude::*;
 use std::ffi::CStr;
 
 /// A column of `apikey.key`, and where it stands unless somebody has added columns to an older version.
@@ -92,14 +91,25 @@ impl Row {
         self.text(Value::Tenant)
     }
 
-    /// In JSON.
-    pub fn auth(&self) -> &str {
-        let Some(jsonb) = self.get(Value::Auth) else { return "" };
-        // SAFETY: a jsonb, says the column. The text ends with a zero byte, and lasts as long as the function call.
+    pub fn auth(&self) -> Result<Auth, ErrorReport> {
+        let jsonb = self.get(Value::Auth).ok_or_else(|| internal("a key has no auth"))?;
+        let mut level = pg_sys::JsonbValue::default();
+        // SAFETY: a jsonb, says the column. What is read of it lasts as long as the function call: the string of a scalar,
+        // which most keys have, or the text that JsonbToCString writes, with a zero byte at its end.
         unsafe {
             let jsonb = pg_sys::pg_detoast_datum(jsonb.cast_mut_ptr()).cast::<pg_sys::Jsonb>();
-            let text = pg_sys::JsonbToCString(std::ptr::null_mut(), &raw mut (*jsonb).root, 0);
-            CStr::from_ptr(text).to_str().unwrap_or_default()
+            let root = &raw mut (*jsonb).root;
+            if pg_sys::JsonbExtractScalar(root, &mut level)
+                && level.type_ == pg_sys::jbvType::jbvString
+            {
+                let string = level.val.string;
+                let bytes = std::slice::from_raw_parts(string.val.cast(), string.len as usize);
+                return str::from_utf8(bytes)
+                    .map(|level| Auth::Level(level.to_owned()))
+                    .map_err(internal);
+            }
+            let text = CStr::from_ptr(pg_sys::JsonbToCString(std::ptr::null_mut(), root, 0));
+            text.to_str().map_err(internal)?.parse().map_err(internal)
         }
     }
 
@@ -119,8 +129,9 @@ impl Row {
                 &mut nulls,
                 &mut count,
             );
-            let inet = |at| Inet::from_datum(*elements.add(at), *nulls.add(at));
-            Some((0..count.unsigned_abs() as usize).filter_map(inet).map(|inet| inet.0).collect())
+            let inet =
+                |at| (!*nulls.add(at)).then(|| Network::from_inet(stored(*elements.add(at))));
+            Some((0..count.unsigned_abs() as usize).filter_map(inet).flatten().collect())
         }
     }
 
@@ -142,12 +153,27 @@ impl Row {
 
     fn text(&self, value: Value) -> &str {
         // SAFETY: a text, says the column. It lies in the slot, or, where it was compressed, in the memory of the call.
-        let text = self.get(value).and_then(|text| unsafe { <&str>::from_datum(text, false) });
+        let text = self.get(value).and_then(|text| str::from_utf8(unsafe { stored(text) }).ok());
         text.unwrap_or_default()
     }
 
     /// Of the type that `places` has seen that the column has.
     fn get(&self, value: Value) -> Option<Datum> {
         self.slot.get(self.places[value as usize]?)
+    }
+}
+
+/// The bytes of a value. As a rule they are at hand; only long ones are compressed or stored elsewhere.
+///
+/// # Safety
+/// `datum` is of a type of variable length. The bytes last as long as it does, or as the function call.
+unsafe fn stored<'a>(datum: Datum) -> &'a [u8] {
+    // SAFETY: by the contract above.
+    unsafe {
+        let value = datum.cast_mut_ptr();
+        let is_short = pgrx::varatt_is_1b(value) && !pgrx::varatt_is_1b_e(value);
+        let is_at_hand = is_short || pgrx::varatt_is_4b_u(value);
+        let value = if is_at_hand { value } else { pg_sys::pg_detoast_datum_packed(value) };
+        pgrx::varlena_to_byte_slice(value)
     }
 }

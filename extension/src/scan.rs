@@ -5,6 +5,7 @@
 use crate::error::{internal, report};
 use pgrx::pg_sys::{self, Oid, panic::ErrorReport};
 use pgrx::prelude::*;
+use std::ffi::CStr;
 
 const LOCK: i32 = pg_sys::AccessShareLock as i32;
 /// As after a SELECT, locks stay until the transaction ends.
@@ -169,9 +170,11 @@ impl Drop for Slot {
     }
 }
 
-pub fn is_named(column: &pg_sys::FormData_pg_attribute, name: &std::ffi::CStr) -> bool {
-    let stored = column.attname.data.iter().map(|&byte| byte as u8);
-    name.to_bytes_with_nul().iter().copied().eq(stored.take(name.count_bytes() + 1))
+pub fn is_named(column: &pg_sys::FormData_pg_attribute, name: &CStr) -> bool {
+    let stored = &column.attname.data;
+    // SAFETY: the same bytes, without a sign. A name ends with a zero byte.
+    let stored = unsafe { std::slice::from_raw_parts(stored.as_ptr().cast::<u8>(), stored.len()) };
+    stored.starts_with(name.to_bytes_with_nul())
 }
 
 /// After an error, Postgres itself gives back what the statement held, and is in no state to be called.
