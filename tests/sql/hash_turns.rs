@@ -84,10 +84,11 @@ fn hold(database: &Database) -> (Holder, Running) {
     (holder, running.unwrap())
 }
 
-/// Until just these wait for their turn, as `pg_stat_activity` tells it.
+/// Until just these wait for their turn, as `pg_stat_activity` tells it. (Before 17, background workers wait for
+/// something of that name, too.)
 fn until_waiting(client: &mut Client, waiting: &[&Running]) {
     let sql = "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity
-                WHERE wait_event_type = 'Extension' AND wait_event = CASE
+                WHERE backend_type = 'client backend' AND wait_event_type = 'Extension' AND wait_event = CASE
                       WHEN current_setting('server_version_num')::int < 170000 THEN 'Extension' ELSE 'ApikeyHash' END";
     let mut expected: Vec<i32> = waiting.iter().map(|running| running.pid).collect();
     expected.sort_unstable();
