@@ -24,14 +24,14 @@ pub struct Scale {
 impl Scale {
     pub fn full() -> Self {
         Self {
-            rounds: 11,
+            rounds: 5,
             seconds: 2,
             keys: 1000,
             hashes: 20,
             first_checks: 1000,
             revocations: 1000,
             sizes: vec![1_000, 10_000, 100_000, 1_000_000, 10_000_000],
-            connections: vec![1, 2, 4, 8, 16, 32, 64],
+            connections: vec![1, 2, 4, 16, 64],
         }
     }
 
