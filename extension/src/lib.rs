@@ -15,6 +15,7 @@ mod panic_probe;
 mod probe;
 mod renew;
 mod restart;
+mod saved_file;
 mod scan;
 mod settings;
 mod sql_types;

@@ -180,8 +180,19 @@ unsafe extern "C-unwind" fn start_shared() {
         let usage = UsageMemory { header: &(*block.cast::<Fixed>()).usage, table, lock };
         usage::start(usage);
         USAGE.set(Some(usage));
+        pg_sys::on_shmem_exit(Some(stop_shared), pg_sys::Datum::null());
     }
-    restart::save_at_the_end();
+}
+
+/// The postmaster is the last of all processes to end. Its children do not come here: they give up the callbacks that
+/// they inherit.
+#[pg_guard]
+unsafe extern "C-unwind" fn stop_shared(status: i32, _argument: pg_sys::Datum) {
+    // Of a crash we cannot know what it did to memory.
+    if status == 0 {
+        MEMORY.get().into_iter().for_each(restart::leave);
+        USAGE.get().into_iter().for_each(usage::leave);
+    }
 }
 
 impl Sizes {

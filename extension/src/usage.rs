@@ -13,7 +13,7 @@ mod lock;
 mod worker;
 
 pub use launcher::register;
-pub use leftover::start;
+pub use leftover::{leave, start};
 
 use crate::memory::usage_memory;
 use crate::settings;

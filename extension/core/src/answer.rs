@@ -9,7 +9,7 @@ use std::net::IpAddr;
 /// `{"auth":"event","ip_request":"12.34.56.78","ip_valid":true}`.
 #[derive(Debug, Serialize)]
 pub struct Answer {
-    pub auth: Auth,
+    auth: Auth,
     pub ip_request: Option<IpAddr>,
     pub ip_valid: bool,
 }

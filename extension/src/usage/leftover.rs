@@ -4,17 +4,14 @@
 
 use super::UsageMemory;
 use crate::error;
-use crate::memory::usage_memory;
+use crate::saved_file::SavedFile;
 use apikey_core::{Usage, first_generation};
-use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 
-/// In the data directory, where the server runs. It is there only while the server is not.
-const FILE: &str = "pg_stat/apikey_usage";
-const NEW_FILE: &str = "pg_stat/apikey_usage.new";
+const FILE: SavedFile =
+    SavedFile { path: "pg_stat/apikey_usage", unfinished: "pg_stat/apikey_usage.new" };
 
 /// Makes the memory ready, in the postmaster, before anybody counts.
 pub fn start(memory: UsageMemory) {
@@ -23,18 +20,13 @@ pub fn start(memory: UsageMemory) {
         Err(failed) => error::from_hash(failed.into()).report(PgLogLevel::FATAL),
     }
     if let Err(failed) = take_up(memory) {
-        warning!("apikey could not read {FILE}, and goes on without its counts: {failed}");
+        let file = FILE.path;
+        warning!("apikey could not read {file}, and goes on without its counts: {failed}");
     }
-    at_exit();
 }
 
-/// A file that was read is removed: it would be counted again after a crash.
 fn take_up(memory: UsageMemory) -> io::Result<()> {
-    let bytes = match fs::read(FILE) {
-        Err(failed) if failed.kind() == ErrorKind::NotFound => return Ok(()),
-        bytes => bytes?,
-    };
-    fs::remove_file(FILE)?;
+    let Some(bytes) = FILE.take()? else { return Ok(()) };
     for line in String::from_utf8_lossy(&bytes).lines() {
         let usage = Usage::from_line(line, memory.header.next_generation());
         // Where the memory is smaller now than it was, some have no place in it.
@@ -45,29 +37,14 @@ fn take_up(memory: UsageMemory) -> io::Result<()> {
     Ok(())
 }
 
-fn leave(memory: UsageMemory) -> io::Result<()> {
+/// Where nobody counts any more.
+pub fn leave(memory: UsageMemory) {
     let lines: String = memory.table.leftover().map(|usage| usage.to_line() + "\n").collect();
     if lines.is_empty() {
-        return Ok(());
+        return;
     }
-    fs::write(NEW_FILE, lines)?;
-    fs::rename(NEW_FILE, FILE)
-}
-
-#[allow(unsafe_code)]
-fn at_exit() {
-    // SAFETY: called in the postmaster. The callback stays loaded, and has the signature that Postgres expects.
-    unsafe { pg_sys::on_shmem_exit(Some(postmaster_exits), pg_sys::Datum::null()) };
-}
-
-/// The last of all processes to end: nobody counts any more. Its children do not come here, they start without
-/// its callbacks.
-#[allow(unsafe_code)]
-#[pg_guard]
-unsafe extern "C-unwind" fn postmaster_exits(code: i32, _argument: pg_sys::Datum) {
-    // After a crash, the memory is not to be trusted.
-    let Some(memory) = usage_memory().filter(|_| code == 0) else { return };
-    if let Err(failed) = leave(memory) {
-        log!("apikey could not write {FILE}, and loses the counts that are not stored: {failed}");
+    if let Err(failed) = FILE.leave(lines.as_bytes()) {
+        let file = FILE.path;
+        log!("apikey could not write {file}, and loses the counts that are not stored: {failed}");
     }
 }
