@@ -1,11 +1,11 @@
 //! Checks beside plain statements: CPU time of the server per call, and calls per second.
 
 use crate::context::Context;
-use crate::keys::{count_valid, create, prefix, unknown_prefix, wrong_secret};
+use crate::keys::{count_valid, create, prefix, unknown_prefix};
 use crate::pgbench::{CLIENTS, Length, Run, Statement};
 use crate::report::{Report, Target, table, targets};
 use crate::rounds::{Measure, Spread, interleaved};
-use apikey_tests::Database;
+use apikey_tests::{Database, wrong_secret};
 
 pub const CHECK: &str = "SELECT apikey_check(:value, :ip)";
 /// One row by primary key, out of the very table that a check reads: all that a check looks at, and one value alone.

@@ -3,14 +3,14 @@
 use crate::calls::{ONE, prefixes};
 use crate::context::Context;
 use crate::django;
-use crate::keys::{count_valid, create, wrong_secret};
+use crate::keys::{count_valid, create};
 use crate::paced::{Latency, paced};
 use crate::pgbench::{Length, Statement};
 use crate::report::{Report, Target, table, targets};
 use crate::rounds::{Measure, Spread, interleaved};
 use crate::web::WebServer;
 use crate::wrk::wrk;
-use apikey_tests::Database;
+use apikey_tests::{Database, wrong_secret};
 use std::time::Duration;
 
 /// Connections of the shim to Postgres, if it is told nothing else.

@@ -15,12 +15,6 @@ pub fn prefix(key: &str) -> &str {
     &key[..8]
 }
 
-/// A key of the same prefix that is not the key.
-pub fn wrong_secret(key: &str) -> String {
-    let (rest, last) = key.split_at(key.len() - 1);
-    format!("{rest}{}", if last == "x" { "y" } else { "x" })
-}
-
 /// A key with a prefix that no row has.
 pub fn unknown_prefix(key: &str) -> String {
     let secret = &key[9..];

@@ -1,6 +1,6 @@
 //! `apikey_authorize` and `apikey_explain`: the decision, and for managers its reason.
 
-use apikey_tests::{Database, PUBLISHED_KEY, one};
+use apikey_tests::{Database, PUBLISHED_KEY, one, wrong_secret};
 use postgres::Client;
 
 fn decision(client: &mut Client, arguments: &str) -> String {
@@ -98,7 +98,7 @@ fn a_manager_is_told_exactly_why() {
     };
     let key = database.key("'event', '10.0.0.1'");
     let prefix = &key[..8];
-    let wrong = format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' });
+    let wrong = wrong_secret(&key);
     for (arguments, expected) in [
         (format!("'{key}', '10.0.0.1'"), "accepted".to_owned()),
         (format!("'{key} ', '10.0.0.1'"), "refused: malformed".to_owned()),

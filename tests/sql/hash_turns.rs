@@ -1,6 +1,8 @@
 //! No more slow hashes run at once than `apikey.max_concurrent_hashes` allows: the others wait, and can be stopped.
 
-use apikey_tests::{Cluster, Database, eventually, from_test_script, one, program, refused, run};
+use apikey_tests::{
+    Cluster, Database, eventually, from_test_script, one, program, refused, run, stat, wrong_secret,
+};
 use postgres::{Client, Row};
 use std::process::Stdio;
 use std::thread::JoinHandle;
@@ -19,11 +21,6 @@ fn costly_key(database: &Database) -> String {
     let update = "UPDATE apikey.key SET verifier = replace(verifier, 'm=1024,t=1', 'm=65536,t=16') WHERE prefix = $1";
     assert_eq!(database.superuser().execute(update, &[&&key[..8]]).unwrap(), 1);
     key
-}
-
-fn count(client: &mut Client, name: &str) -> u64 {
-    let value = format!("SELECT value FROM apikey_stats WHERE name = '{name}'");
-    one(client, &value).unwrap().parse().unwrap()
 }
 
 fn signal(pid: i32, name: &str) {
@@ -61,9 +58,9 @@ impl Holder {
     /// `begin` starts the check of a costly key, and gives the backend that does it.
     fn catch(database: &Database, begin: impl FnOnce(&mut Client) -> i32) -> Self {
         let mut client = database.superuser();
-        let before = count(&mut client, "hashes");
+        let before = stat(&mut client, "hashes");
         let holder = Self(begin(&mut client));
-        eventually("it hashes", || count(&mut client, "hashes") > before);
+        eventually("it hashes", || stat(&mut client, "hashes") > before);
         signal(holder.0, "STOP");
         holder
     }
@@ -109,10 +106,10 @@ fn who_waits_can_be_cancelled_or_terminated_and_the_others_go_on() {
     let [cancelled, terminated, patient] = [(); 3].map(|()| Running::check(&database, &key));
     let creating = Running::begin(&database, "SELECT apikey_create('another', $1::text)", "event");
     until_waiting(&mut client, &[&cancelled, &terminated, &patient, &creating]);
-    assert_eq!(count(&mut client, "hash_waits"), 4);
+    assert_eq!(stat(&mut client, "hash_waits"), 4);
     // Who needs no hash has nothing to wait for: a key that is known, and a wrong secret.
     assert!(Running::check(&database, &known).finish().unwrap().is_some());
-    let wrong = format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' });
+    let wrong = wrong_secret(&key);
     assert_eq!(Running::check(&database, &wrong).finish().unwrap(), None);
 
     client.execute("SELECT pg_cancel_backend($1)", &[&cancelled.pid]).unwrap();
@@ -207,14 +204,14 @@ fn many_that_come_at_once_hash_one_new_key_once() {
     let mut client = database.superuser();
     let key = database.key("'event'");
     let (holder, holding) = hold(&database);
-    let before = count(&mut client, "hashes");
+    let before = stat(&mut client, "hashes");
     let many: Vec<_> = (0..20).map(|_| Running::check(&database, &key)).collect();
     until_waiting(&mut client, &many.iter().collect::<Vec<_>>());
     holder.go_on();
     for one_of_many in many {
         assert!(one_of_many.finish().unwrap().is_some());
     }
-    assert_eq!(count(&mut client, "hashes") - before, 1);
+    assert_eq!(stat(&mut client, "hashes") - before, 1);
     assert_eq!(holding.finish().unwrap(), None);
 }
 

@@ -1,6 +1,6 @@
 //! Without `shared_preload_libraries` keys work as well: each connection remembers for itself, and the log says so.
 
-use apikey_tests::{Cluster, Database, one};
+use apikey_tests::{Cluster, Database, one, stat, wrong_secret};
 use postgres::Client;
 
 fn check(client: &mut Client, key: &str) -> bool {
@@ -8,16 +8,11 @@ fn check(client: &mut Client, key: &str) -> bool {
     client.query_one(check, &[&key]).unwrap().get(0)
 }
 
-fn count(client: &mut Client, name: &str) -> u64 {
-    let value = format!("SELECT value FROM apikey_stats WHERE name = '{name}'");
-    one(client, &value).unwrap().parse().unwrap()
-}
-
 #[test]
 fn each_connection_hashes_a_key_once_and_says_once_what_would_spare_it() {
     let database = Database::in_cluster(Cluster::private(&[]));
     let key = database.key("'event'");
-    let wrong = format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' });
+    let wrong = wrong_secret(&key);
     for _ in 0..2 {
         let mut client = database.superuser();
         let pid = one(&mut client, "SELECT pg_backend_pid()").unwrap();
@@ -25,7 +20,7 @@ fn each_connection_hashes_a_key_once_and_says_once_what_would_spare_it() {
             assert!(!check(&mut client, &wrong) && check(&mut client, &key));
         }
         let counters = ["hashes", "proof_hits", "accepted", "wrong_secret", "preloaded"];
-        assert_eq!(counters.map(|name| count(&mut client, name)), [1, 2, 3, 3, 0]);
+        assert_eq!(counters.map(|name| stat(&mut client, name)), [1, 2, 3, 3, 0]);
 
         let log = database.cluster.log();
         let said: Vec<_> = log.lines().filter(|line| line.contains(&format!("[{pid}]"))).collect();

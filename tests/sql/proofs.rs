@@ -1,7 +1,7 @@
 //! What is remembered is that a key matches its hash: for all connections, and for a generated key beyond a restart. What
 //! is never remembered is that a key is valid.
 
-use apikey_tests::{Cluster, Database, eventually, one, program, run};
+use apikey_tests::{Cluster, Database, eventually, one, program, run, stat, wrong_secret};
 use postgres::Client;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,22 +18,12 @@ fn check(client: &mut Client, key: &str) -> bool {
     one(client, &format!("SELECT apikey_check('{key}', NULL)")).is_some()
 }
 
-fn wrong(key: &str) -> String {
-    format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' })
-}
-
-/// How often since the server started.
-fn count(client: &mut Client, name: &str) -> u64 {
-    let value = format!("SELECT value FROM apikey_stats WHERE name = '{name}'");
-    one(client, &value).unwrap().parse().unwrap()
-}
-
 /// How many slow hashes something takes.
 fn hashes(database: &Database, what: impl FnOnce()) -> u64 {
     let mut client = database.superuser();
-    let before = count(&mut client, "hashes");
+    let before = stat(&mut client, "hashes");
     what();
-    count(&mut client, "hashes") - before
+    stat(&mut client, "hashes") - before
 }
 
 /// A key that a person chose, and a DBA inserted: there is nothing of it but its slow hash.
@@ -55,14 +45,14 @@ fn a_key_is_hashed_once_for_all_connections_and_under_another_verifier_anew() {
     let database = alone(&[]);
     let mut client = database.superuser();
     let (key, other) = (database.key("'event'"), database.key("'event'"));
-    let hits = count(&mut client, "proof_hits");
+    let hits = stat(&mut client, "proof_hits");
     let taken = hashes(&database, || {
         for _ in 0..3 {
             let mut connection = database.superuser();
             assert!((0..3).all(|_| check(&mut connection, &key)));
         }
     });
-    assert_eq!((taken, count(&mut client, "proof_hits") - hits), (1, 8));
+    assert_eq!((taken, stat(&mut client, "proof_hits") - hits), (1, 8));
 
     // The proof of the old verifier stays where it is, and says nothing about the new one.
     let stored = "SELECT verifier, tag FROM apikey.key WHERE prefix = $1";
@@ -100,7 +90,8 @@ fn a_wrong_secret_is_hashed_only_where_there_is_no_tag_and_nothing_of_it_is_reme
         [(&generated, 0, 1), (&chosen, 1, 1), (&generated, 0, 0), (&chosen, 1, 0)]
     {
         for _ in 0..3 {
-            let taken = hashes(&database, || assert!(!check(&mut client, &wrong(key)), "{key}"));
+            let taken =
+                hashes(&database, || assert!(!check(&mut client, &wrong_secret(key)), "{key}"));
             assert_eq!(taken, each, "a wrong secret of {key}");
         }
         assert_eq!(hashes(&database, || assert!(check(&mut client, key))), right, "{key}");
@@ -111,7 +102,7 @@ fn a_wrong_secret_is_hashed_only_where_there_is_no_tag_and_nothing_of_it_is_reme
         assert_eq!(hashes(&database, || assert!(!check(&mut client, key))), 0, "{key}");
     }
     let counters = ["wrong_secret", "disabled", "accepted", "preloaded"];
-    assert_eq!(counters.map(|name| count(&mut client, name)), [12, 2, 4, 1]);
+    assert_eq!(counters.map(|name| stat(&mut client, name)), [12, 2, 4, 1]);
 }
 
 /// Often enough that Postgres has made the plan for good.
@@ -170,10 +161,10 @@ fn a_full_table_gives_up_old_proofs_and_every_key_stays_valid() {
             assert!(check(&mut client, key), "round {round}");
         }
     }
-    assert!(count(&mut client, "proof_evictions") > 0);
+    assert!(stat(&mut client, "proof_evictions") > 0);
     // Few were given up, or there would be no use in the table.
-    assert!(count(&mut client, "proof_hits") > 300);
-    assert!(!keys.iter().any(|key| check(&mut client, &wrong(key))));
+    assert!(stat(&mut client, "proof_hits") > 300);
+    assert!(!keys.iter().any(|key| check(&mut client, &wrong_secret(key))));
 }
 
 /// What a clean shutdown leaves.
@@ -209,7 +200,7 @@ fn proofs_of_generated_keys_alone_outlast_a_restart() {
     assert!(!file.exists());
     let mut client = database.superuser();
     for (key, taken) in [(&generated, 0), (&chosen, 1)] {
-        assert!(!check(&mut client, &wrong(&generated)));
+        assert!(!check(&mut client, &wrong_secret(&generated)));
         assert_eq!(hashes(&database, || assert!(check(&mut client, key))), taken, "{key}");
     }
     // Twice, as well: what was restored is saved like any other.
@@ -244,7 +235,7 @@ fn a_file_that_is_not_whole_is_ignored_and_the_log_says_so() {
         assert!(log.contains("apikey: pg_stat/apikey_proofs was not whole"), "{what}: {log}");
         assert!(!file.exists(), "{what}");
         let mut client = database.superuser();
-        assert!(!check(&mut client, &wrong(&key)), "{what}");
+        assert!(!check(&mut client, &wrong_secret(&key)), "{what}");
         assert_eq!(hashes(&database, || assert!(check(&mut client, &key))), 1, "{what}");
     }
     // Whole, but not to be read. It is replaced at the next shutdown.
@@ -268,17 +259,17 @@ fn after_a_crash_or_an_immediate_shutdown_keys_are_checked() {
     database.cluster.start();
     assert!(!file.exists());
     let mut client = database.superuser();
-    assert!(!check(&mut client, &wrong(&key)) && check(&mut client, &key));
+    assert!(!check(&mut client, &wrong_secret(&key)) && check(&mut client, &key));
 
     // Killed while it hashes, it takes the one turn that there is with it.
     let costly = "UPDATE apikey.key SET verifier = replace(verifier, 'm=1024,t=1', 'm=65536,t=16') WHERE prefix = $1";
     client.execute(costly, &[&&fresh[..8]]).unwrap();
     let mut hashing = database.superuser();
     let pid = one(&mut hashing, "SELECT pg_backend_pid()").unwrap();
-    let before = count(&mut client, "hashes");
+    let before = stat(&mut client, "hashes");
     let check_fresh = format!("SELECT apikey_check('{fresh}', NULL)");
     let hashing = std::thread::spawn(move || hashing.simple_query(&check_fresh).is_ok());
-    eventually("it hashes", || count(&mut client, "hashes") > before);
+    eventually("it hashes", || stat(&mut client, "hashes") > before);
     run(&mut program("kill", &["-s", "KILL", &pid])).success();
     assert!(!hashing.join().unwrap(), "the hash was done before the backend was killed");
     eventually("the server answers", || {
@@ -286,7 +277,7 @@ fn after_a_crash_or_an_immediate_shutdown_keys_are_checked() {
     });
     assert!(database.cluster.log().contains("all server processes terminated; reinitializing"));
     let mut client = database.superuser();
-    assert!(!check(&mut client, &wrong(&key)));
+    assert!(!check(&mut client, &wrong_secret(&key)));
     assert_eq!(hashes(&database, || assert!(check(&mut client, &key))), 1);
     // And what is remembered from now on is saved, as ever.
     drop(client);

@@ -1,17 +1,13 @@
 //! The tag of a generated key, by which a wrong secret is refused without the slow hash. A secret that a person may have
 //! chosen has none.
 
-use apikey_tests::{Database, one, refused};
+use apikey_tests::{Database, one, refused, wrong_secret};
 use postgres::Client;
 
 const IMPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/import/django.sql");
 
 fn check(client: &mut Client, key: &str) -> bool {
     one(client, &format!("SELECT apikey_check('{key}', NULL)")).is_some()
-}
-
-fn wrong(key: &str) -> String {
-    format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' })
 }
 
 /// Whether the tag is that of this key and its verifier; `None`: there is no tag.
@@ -29,7 +25,7 @@ fn a_created_and_a_rotated_key_have_their_tags() {
     let rotated = one(&mut client, &format!("SELECT apikey_rotate('{level}', '1 hour')")).unwrap();
     for key in [&level, &list, &rotated] {
         assert_eq!(is_its_tag(&mut client, key), Some(true));
-        assert!(check(&mut client, key) && !check(&mut client, &wrong(key)));
+        assert!(check(&mut client, key) && !check(&mut client, &wrong_secret(key)));
     }
     // The salt of the hash is in it: it says nothing about the same key elsewhere.
     let distinct = "SELECT count(DISTINCT apikey.make_tag($1, apikey.make_verifier($1))) FROM generate_series(1, 5)";
@@ -45,13 +41,13 @@ fn a_renewed_hash_has_a_new_tag_and_the_key_goes_on() {
     let tag = "SELECT tag FROM apikey.key";
     let before = one(&mut client, tag);
     client.batch_execute("SET apikey.argon2_iterations = 2").unwrap();
-    assert!(!check(&mut client, &wrong(&key)) && check(&mut client, &key));
+    assert!(!check(&mut client, &wrong_secret(&key)) && check(&mut client, &key));
     let cost = one(&mut client, "SELECT split_part(verifier, '$', 4) FROM apikey.key");
     assert_eq!(cost.as_deref(), Some("m=1024,t=2,p=1"));
     assert_eq!(is_its_tag(&mut client, &key), Some(true));
     assert_ne!(one(&mut client, tag), before);
     for mut client in [client, database.superuser()] {
-        assert!(!check(&mut client, &wrong(&key)) && check(&mut client, &key));
+        assert!(!check(&mut client, &wrong_secret(&key)) && check(&mut client, &key));
     }
 }
 
@@ -64,14 +60,14 @@ fn a_new_verifier_takes_the_old_tag_away_unless_it_brings_its_own() {
     let alone = "UPDATE apikey.key SET verifier = apikey.make_verifier($1)";
     client.execute(alone, &[&key]).unwrap();
     assert_eq!(is_its_tag(&mut client, &key), None);
-    assert!(check(&mut client, &key) && !check(&mut client, &wrong(&key)));
+    assert!(check(&mut client, &key) && !check(&mut client, &wrong_secret(&key)));
 
     let both = "UPDATE apikey.key SET (verifier, tag) =
                     (SELECT v, apikey.make_tag($1, v) FROM apikey.make_verifier($1) AS v)";
     for _ in 0..2 {
         client.execute(both, &[&key]).unwrap();
         assert_eq!(is_its_tag(&mut client, &key), Some(true));
-        assert!(check(&mut client, &key) && !check(&mut client, &wrong(&key)));
+        assert!(check(&mut client, &key) && !check(&mut client, &wrong_secret(&key)));
     }
     // The same verifier again is no new one.
     client.batch_execute("UPDATE apikey.key SET verifier = verifier, name = 'renamed'").unwrap();
@@ -106,7 +102,7 @@ fn keys_from_elsewhere_have_no_tag_also_when_their_hash_was_renewed() {
     for key in [imported, inserted] {
         assert_eq!(is_its_tag(&mut client, key), None);
         for _ in 0..2 {
-            assert!(!check(&mut client, &wrong(key)) && check(&mut client, key), "{key}");
+            assert!(!check(&mut client, &wrong_secret(key)) && check(&mut client, key), "{key}");
             assert_eq!(is_its_tag(&mut client, key), None);
         }
     }

@@ -2,7 +2,7 @@
 
 mod catalog;
 
-use apikey_tests::{Cluster, Database, one};
+use apikey_tests::{Cluster, Database, one, wrong_secret};
 use catalog::{catalog, differences};
 use postgres::Client;
 
@@ -29,10 +29,6 @@ fn of_version(version: &str, schema: &str) -> Database {
 
 fn valid(client: &mut Client, key: &str) -> bool {
     one(client, &format!("SELECT apikey_check('{key}', '10.0.0.1')")).is_some()
-}
-
-fn wrong(key: &str) -> String {
-    format!("{}{}", &key[..40], if key.ends_with('x') { 'y' } else { 'x' })
 }
 
 /// Three that are not valid, by a plain update.
@@ -76,7 +72,7 @@ fn keys_of_older_versions_work_on() {
         let successor = one(&mut client, &format!("SELECT apikey_rotate('{level}', '1 hour')"));
         let successor = successor.unwrap();
         for (key, tagged) in [(&level, "f"), (&successor, "t")] {
-            assert!(valid(&mut client, key) && !valid(&mut client, &wrong(key)));
+            assert!(valid(&mut client, key) && !valid(&mut client, &wrong_secret(key)));
             let tag =
                 format!("SELECT tag IS NOT NULL FROM apikey.key WHERE prefix = '{}'", &key[..8]);
             assert_eq!(one(&mut client, &tag).as_deref(), Some(tagged));
@@ -98,7 +94,7 @@ fn a_database_that_is_not_updated_yet_is_served_as_before() {
         let database = of_version(version, "public");
         let (mut client, mut checking) = (database.superuser(), database.superuser());
         let key = database.key("'event', '10.0.0.0/8', owner => 'ada'");
-        let wrong = wrong(&key);
+        let wrong = wrong_secret(&key);
         for _ in 0..2 {
             assert!(valid(&mut checking, &key) && !valid(&mut checking, &wrong), "{version}");
         }
@@ -178,7 +174,10 @@ fn a_column_that_a_dba_added_to_an_older_version_is_taken_for_nothing_else() {
                         matches!(answer, Ok(true)),
                         "{version}, {column}, {update}: {answer:?}"
                     );
-                    assert!(!valid(&mut checking, &wrong(key)), "{version}, {column}, {update}");
+                    assert!(
+                        !valid(&mut checking, &wrong_secret(key)),
+                        "{version}, {column}, {update}"
+                    );
                 }
             }
         }

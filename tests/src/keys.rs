@@ -1,0 +1,16 @@
+//! What tests of keys ask again and again.
+
+use crate::one;
+use postgres::Client;
+
+/// A key of the same prefix that is not the key.
+pub fn wrong_secret(key: &str) -> String {
+    let (rest, last) = key.split_at(key.len() - 1);
+    format!("{rest}{}", if last == "x" { "y" } else { "x" })
+}
+
+/// A row of `apikey_stats`: how often since the server started.
+pub fn stat(client: &mut Client, name: &str) -> u64 {
+    let value = format!("SELECT value FROM apikey_stats WHERE name = '{name}'");
+    one(client, &value).unwrap().parse().unwrap()
+}
