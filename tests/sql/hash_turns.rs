@@ -145,19 +145,19 @@ fn a_turn_comes_back_whatever_becomes_of_its_holder() {
     let (costly, key) = (costly_key(&database), database.key("'event'"));
     let superuser = database.cluster.superuser();
     let bin = run(&mut program(&from_test_script("PG_CONFIG"), &["--bindir"]));
-    let mut psql = program(&format!("{}/psql", bin.success()), &["-X", "-c"])
-        .arg(format!("SELECT apikey_check('{costly}', NULL)"))
+    let mut psql = program(&format!("{}/psql", bin.success()), &["-X", "-c"]);
+    psql.arg(format!("SELECT apikey_check('{costly}', NULL)"))
         .env("PGHOST", "127.0.0.1")
         .env("PGPORT", database.port().to_string())
         .env("PGDATABASE", &database.name)
         .env("PGUSER", superuser.role)
         .env("PGPASSWORD", superuser.password)
         .env("PGAPPNAME", "leaving")
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+        .stdout(Stdio::null());
+    let mut running = None;
     let leaving = "SELECT pid FROM pg_stat_activity WHERE application_name = 'leaving'";
     let holder = Holder::catch(&database, |client| {
+        running = Some(psql.spawn().unwrap());
         let mut pid = None;
         eventually("psql has connected", || {
             pid = client.query_opt(leaving, &[]).unwrap().map(|row| row.get(0));
@@ -165,6 +165,7 @@ fn a_turn_comes_back_whatever_becomes_of_its_holder() {
         });
         pid.unwrap()
     });
+    let mut psql = running.unwrap();
     let waiting = Running::check(&database, &key);
     until_waiting(&mut client, &[&waiting]);
     psql.kill().unwrap();
