@@ -20,18 +20,25 @@ impl<'a> Key<'a> {
     /// Takes any text; `None` when it has not exactly the shape of a key. The length is looked at
     /// first, so that a megabyte costs no more than a byte.
     pub fn parse(text: &'a str) -> Option<Self> {
-        if text.len() != KEY_LENGTH {
-            return None;
-        }
-        let (prefix, secret) = text.split_once('.')?;
-        let alphanumeric = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (prefix.len() == PREFIX_LENGTH && alphanumeric(prefix) && alphanumeric(secret))
-            .then_some(Self(text))
+        let bytes: &[u8; KEY_LENGTH] = text.as_bytes().try_into().ok()?;
+        let is_right = |(at, byte): (usize, &u8)| match at {
+            PREFIX_LENGTH => *byte == b'.',
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        // All of them, also behind a wrong one: without a branch for each that is the faster way.
+        let is_key = bytes.iter().enumerate().map(is_right).fold(true, |all, one| all & one);
+        is_key.then_some(Self(text))
     }
 
     /// The public half, which names the key.
     pub fn prefix(self) -> &'a str {
         self.0.split_at(PREFIX_LENGTH).0
+    }
+
+    /// Prefix and secret.
+    pub(crate) fn halves(self) -> (&'a str, &'a str) {
+        let (prefix, rest) = self.0.split_at(PREFIX_LENGTH);
+        (prefix, rest.split_at(1).1)
     }
 
     /// What is hashed: the whole key, as djangorestframework-api-key does.

@@ -3,12 +3,9 @@
 //! 190 random bits is beyond that.
 
 use crate::proof::{MacKey, Proof, ProofTable};
-use blake2::Blake2bMac;
-use blake2::digest::consts::U16;
-use blake2::digest::{FixedOutput, KeyInit, Update};
 
-const MARK: &[u8; 16] = b"apikey proofs 1\n";
-const CHECKSUM_LENGTH: usize = 16;
+const MARK: &[u8; 16] = b"apikey proofs 2\n";
+const CHECKSUM_LENGTH: usize = Proof::LENGTH;
 
 pub fn save(mac_key: &MacKey, proofs: ProofTable<'_>) -> Vec<u8> {
     let proofs: Vec<u8> =
@@ -28,10 +25,7 @@ pub fn restore(saved: &[u8]) -> Option<(MacKey, impl Iterator<Item = Proof>)> {
 }
 
 fn checksum(mac_key: &MacKey, proofs: &[u8]) -> [u8; CHECKSUM_LENGTH] {
-    let mut mac = Blake2bMac::<U16>::new(mac_key.as_bytes().into());
-    mac.update(MARK);
-    mac.update(proofs);
-    mac.finalize_fixed().into()
+    mac_key.mac(&[MARK, proofs])
 }
 
 #[cfg(test)]

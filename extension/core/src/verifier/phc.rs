@@ -44,15 +44,23 @@ pub fn is_current(verifier: &str, wanted: Argon2Params) -> bool {
 
 /// Every check asks this, so that it reads numbers rather than write the text that they would stand in.
 fn current_params(verifier: &str) -> Option<Argon2Params> {
-    let (params, rest) = verifier.strip_prefix("$argon2id$v=19$m=")?.split_once('$')?;
-    let (memory, params) = params.split_once(',')?;
-    let (iterations, parallelism) = params.strip_prefix("t=")?.split_once(',')?;
-    let (salt, output) = rest.split_once('$')?;
-    (salt.len() == SALT_IN_BASE64 && output.len() == OUTPUT_IN_BASE64).then_some(Argon2Params {
-        memory: memory.parse().ok()?,
-        iterations: iterations.parse().ok()?,
-        parallelism: parallelism.strip_prefix("p=")?.parse().ok()?,
-    })
+    let rest = verifier.as_bytes().strip_prefix(b"$argon2id$v=19$m=")?;
+    let (memory, rest) = number(rest)?;
+    let (iterations, rest) = number(rest.strip_prefix(b",t=")?)?;
+    let (parallelism, rest) = number(rest.strip_prefix(b",p=")?)?;
+    let is_of_our_lengths = rest.len() == 1 + SALT_IN_BASE64 + 1 + OUTPUT_IN_BASE64
+        && rest[0] == b'$'
+        && rest[1 + SALT_IN_BASE64] == b'$';
+    is_of_our_lengths.then_some(Argon2Params { memory, iterations, parallelism })
+}
+
+/// The number at the start of the text, and what follows it.
+fn number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at_checked(length).filter(|_| length > 0)?;
+    let append =
+        |number: u32, digit: &u8| number.checked_mul(10)?.checked_add((digit - b'0').into());
+    Some((digits.iter().try_fold(0, append)?, rest))
 }
 
 /// One run of Argon2id, whose parameters are looked at before any memory is taken.
