@@ -5,12 +5,13 @@ use crate::error::internal;
 use crate::hashing::Turn;
 use crate::memory::{Memory, memory};
 use crate::probe::{self, Row};
+use crate::raw;
 use crate::renew::renew;
 use crate::sql_types::{Inet, Json};
 use crate::stats::Counter;
 use crate::usage;
 use apikey_core::{Answer, Key, Network, Outcome, Proof, tag};
-use pgrx::pg_sys::{self, TimestampTz, panic::ErrorReport};
+use pgrx::pg_sys::{TimestampTz, panic::ErrorReport};
 use pgrx::prelude::*;
 
 /// The tenant of those who have no tenants.
@@ -73,12 +74,13 @@ fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Js
 
 /// Cheapest first: a proof that it is, then the tag that says that it is not, and only then the slow hash.
 fn is_secret_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, ErrorReport> {
-    let proof = row.proof(memory, key, row.verifier());
+    let verifier = row.verifier();
+    let proof = row.proof(memory, key, verifier);
     if memory.proofs.contains(proof) {
         memory.counters.add(Counter::ProofHits);
         return Ok(true);
     }
-    if row.tag().is_some_and(|stored| stored != tag(key, row.verifier())) {
+    if row.tag().is_some_and(|stored| stored != tag(key, verifier)) {
         return Ok(false);
     }
     memory.counters.add(Counter::ProofMisses);
@@ -87,7 +89,7 @@ fn is_secret_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, Erro
     if memory.proofs.contains(proof) {
         return Ok(true);
     }
-    let is_right = turn.verify(key, row.verifier())?;
+    let is_right = turn.verify(key, verifier)?;
     if is_right {
         memory.proofs.insert(proof);
     }
@@ -123,6 +125,6 @@ impl Row {
 /// The wall's and not the transaction's: a key expires on time in a transaction that is kept open, too.
 #[allow(unsafe_code)]
 fn clock() -> TimestampTz {
-    // SAFETY: reads the clock.
-    unsafe { pg_sys::GetCurrentTimestamp() }
+    // SAFETY: reads the clock, and raises no error.
+    unsafe { raw::GetCurrentTimestamp() }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::result_large_err, reason = "pgrx's ErrorReport is large, and ends the statement")]
 
+mod catalog;
 mod check;
 mod error;
 mod grants;
@@ -13,6 +14,7 @@ mod owner;
 #[cfg(feature = "panic-probe")]
 mod panic_probe;
 mod probe;
+mod raw;
 mod renew;
 mod restart;
 mod saved_file;

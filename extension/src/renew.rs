@@ -6,7 +6,6 @@ use crate::hashing::Turn;
 use crate::memory::Memory;
 use crate::owner::ActingAsOwner;
 use crate::probe::Row;
-use crate::scan::Table;
 use crate::settings;
 use apikey_core::{Key, is_current, tag};
 use pgrx::datum::DatumWithOid;
@@ -35,7 +34,7 @@ pub fn renew(memory: Memory, key: Key<'_>, row: &Row) -> Result<(), ErrorReport>
     // A valid key stays valid where its upkeep fails, for want of memory: the next check tries again.
     let Ok(renewed) = Turn::wait(memory).hash(key, wanted) else { return Ok(()) };
     memory.proofs.insert(row.proof(memory, key, &renewed));
-    let _owner = ActingAsOwner::begin(Table::open()?.owner());
+    let _owner = ActingAsOwner::begin(row.table.owner);
     let [prefix, old, new] = [key.prefix(), row.verifier(), &renewed].map(DatumWithOid::from);
     Spi::connect_mut(|client| {
         match row.tag() {

@@ -32,6 +32,7 @@ mod scopes;
 mod secrets;
 mod shop;
 mod standby;
+mod table_changes;
 mod tags;
 mod upgrade;
 mod usage;

@@ -1,0 +1,115 @@
+//! Connections remember where the table, its index and its columns are. Whatever changes of these, by whomever, holds
+//! for the next check.
+
+use apikey_tests::{Database, eventually, one};
+use postgres::Client;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+fn check(client: &mut Client, key: &str) -> Option<String> {
+    one(client, &format!("SELECT apikey_check('{key}', '10.0.0.1')"))
+}
+
+/// Changes that are nobody's damage. The check is right after each of them, on the connection that made it and on another.
+#[test]
+fn a_table_that_changed_is_found_again() {
+    let database = Database::new();
+    let [mut changing, mut checking] = [(); 2].map(|()| database.superuser());
+    let key = database.key("'event', '10.0.0.0/8'");
+    let revoked = database.key("'event'");
+    one(&mut changing, &format!("SELECT apikey_revoke('{revoked}')"));
+    let answer = check(&mut checking, &key);
+    assert!(answer.is_some() && check(&mut changing, &key) == answer);
+    for change in [
+        "REINDEX TABLE apikey.key",
+        "REINDEX INDEX CONCURRENTLY apikey.key_pkey",
+        "ALTER TABLE apikey.key ADD COLUMN colour text",
+        "ALTER TABLE apikey.key DROP COLUMN colour",
+        "VACUUM FULL apikey.key",
+        "CLUSTER apikey.key USING key_pkey",
+        "ALTER TABLE apikey.key SET (fillfactor = 50)",
+        "DROP INDEX CONCURRENTLY IF EXISTS apikey.no_such_index",
+        "CREATE INDEX CONCURRENTLY ON apikey.key (name)",
+    ] {
+        changing.batch_execute(change).unwrap_or_else(|error| panic!("{change}: {error:?}"));
+        for client in [&mut changing, &mut checking, &mut database.superuser()] {
+            assert_eq!(check(client, &key), answer, "{change}");
+            assert_eq!(check(client, &revoked), None, "{change}");
+        }
+    }
+}
+
+#[test]
+fn another_table_of_the_name_counts_at_once_and_until_it_is_rolled_back() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    let key = database.key("'event'");
+    let answer = check(&mut client, &key);
+    assert!(answer.is_some());
+    // Without the row of the key.
+    let replace = "ALTER TABLE apikey.key RENAME TO kept;
+                   CREATE TABLE apikey.key (LIKE apikey.kept INCLUDING ALL)";
+    let mut transaction = client.transaction().unwrap();
+    transaction.batch_execute(replace).unwrap();
+    let sql = format!("SELECT apikey_check('{key}', NULL)::text");
+    let checked: Option<String> = transaction.query_one(&sql, &[]).unwrap().get(0);
+    assert_eq!(checked, None);
+    transaction.rollback().unwrap();
+    assert_eq!(check(&mut client, &key), answer);
+
+    let mut other = database.superuser();
+    other.batch_execute(replace).unwrap();
+    assert_eq!(check(&mut client, &key), None);
+    other.batch_execute("DROP TABLE apikey.key; ALTER TABLE apikey.kept RENAME TO key").unwrap();
+    assert_eq!(check(&mut client, &key), answer);
+}
+
+#[test]
+fn an_extension_that_was_dropped_and_made_again_is_the_new_one() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    let old = database.key("'event'");
+    assert!(check(&mut client, &old).is_some());
+    let mut other = database.superuser();
+    other.batch_execute("DROP EXTENSION apikey CASCADE").unwrap();
+    other.batch_execute("CREATE EXTENSION apikey").unwrap();
+    let new = database.key("'event'");
+    assert_eq!(check(&mut client, &old), None);
+    assert!(check(&mut client, &new).is_some());
+}
+
+/// While others check, which neither fails nor takes a good key for a bad one.
+#[test]
+fn an_index_is_rebuilt_under_load() {
+    let database = Database::new();
+    let key = database.key("'event'");
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let checking = || {
+            let mut client = database.superuser();
+            let mut count = 0;
+            while !is_done.load(Relaxed) {
+                let sql = "SELECT apikey_check($1, NULL)::text";
+                let answer: Option<String> = client.query_one(sql, &[&key]).unwrap().get(0);
+                assert!(answer.is_some());
+                count += 1;
+            }
+            count
+        };
+        let clients = [scope.spawn(checking), scope.spawn(checking)];
+        let mut client = database.superuser();
+        for _ in 0..20 {
+            client.batch_execute("REINDEX INDEX CONCURRENTLY apikey.key_pkey").unwrap();
+            client.batch_execute("REINDEX INDEX apikey.key_pkey").unwrap();
+        }
+        let count = |client: &mut Client| {
+            one(client, "SELECT value FROM apikey_stats WHERE name = 'accepted'")
+        };
+        let before = count(&mut client);
+        eventually("they go on checking", || count(&mut client) != before);
+        is_done.store(true, Relaxed);
+        for client in clients {
+            assert!(client.join().unwrap() > 0);
+        }
+    });
+}
