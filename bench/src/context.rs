@@ -24,7 +24,7 @@ pub struct Scale {
 impl Scale {
     pub fn full() -> Self {
         Self {
-            rounds: 5,
+            rounds: 9,
             seconds: 2,
             keys: 1000,
             hashes: 20,

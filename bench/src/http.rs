@@ -48,7 +48,8 @@ fn throughput(
     let wrong: Vec<_> = keys.iter().map(|key| wrong_secret(key)).collect();
     let constant = WebServer::constant();
     let django_keys = django::keys(context, database, KEYS);
-    let django = WebServer::django(context, django::python(context, database));
+    let [django, lean] = [django::USUAL, django::LEAN]
+        .map(|settings| WebServer::django(context, django::python(context, database, settings)));
     let one = Statement::new(ONE, &prefixes(keys));
     let one_run = |round, length| one.run(context, database, POOL, round, length);
 
@@ -62,6 +63,7 @@ fn throughput(
     eprintln!("HTTP: warming up ...");
     ask(shim, keys, false);
     ask(&django, &django_keys, false);
+    ask(&lean, &django_keys, false);
     let short = one_run(0, Length::Short);
     let select_one = |round| {
         let run = one_run(round, Length::Seconds(seconds));
@@ -74,6 +76,7 @@ fn throughput(
         ("hyper, constant answer", Box::new(|_| ask(&constant, keys, false))),
         ("`SELECT 1` by pgbench", Box::new(select_one)),
         ("Django", Box::new(|_| ask(&django, &django_keys, false))),
+        ("Django, stripped", Box::new(|_| ask(&lean, &django_keys, false))),
     ];
     let names: Vec<_> = measures.iter().map(|(name, _)| (*name).to_owned()).collect();
     let results = interleaved("HTTP", context.scale.rounds, measures);
@@ -84,7 +87,7 @@ fn throughput(
         .zip(&results)
         .map(|(name, loads)| {
             let cost = format!("{:.1}", median(loads, |load| load.cost));
-            let cost = if name == "Django" { "not measured".to_owned() } else { cost };
+            let cost = if name.starts_with("Django") { "not measured".to_owned() } else { cost };
             [name, cost, format!("{:.0}", median(loads, |load| load.per_second))]
         })
         .collect();
@@ -123,20 +126,41 @@ fn compared(results: &[Vec<Load>]) -> String {
             Spread::of_ratios(&rates(0), &rates(4)),
             60.0,
         ),
+        Target::shown(
+            "requests per second: shim : Django, stripped",
+            Spread::of_ratios(&rates(0), &rates(5)),
+        ),
     ])
 }
 
+/// The shim's, and that of a server that asks nobody, at the same rate: what is left when the shim's part is taken away is
+/// the machine's and the load generator's.
 fn latency(context: &Context, report: &mut Report, shim: &WebServer, key: &str, rate: f64) {
-    let rounds = context.scale.rounds.min(5);
     let seconds = 2 * context.scale.seconds;
-    let request = shim.request(key);
-    let run = |_| paced(shim.address(), &request, rate, seconds);
-    let results =
-        interleaved("Latency", rounds, vec![("half of the throughput", Box::new(run))]).remove(0);
-    let median =
-        |of: fn(&Latency) -> f64| format!("{:.0}", Spread::of(results.iter().map(of)).median);
-    let row = [median(|run| run.per_second), median(|run| run.p50), median(|run| run.p99)];
-    report.add("latency", table(["requests per second", "p50, µs", "p99, µs"], &[row]));
-    let ratio = Spread::of(results.iter().map(|run| run.p99 / run.p50));
-    report.add("latency-targets", targets(&[Target::at_most("p99 : p50", ratio, 3.0)]));
+    let constant = WebServer::constant();
+    let run = |server: &WebServer| paced(server.address(), &server.request(key), rate, seconds);
+    let measures: Vec<Measure<'_, Latency>> = vec![
+        ("shim", Box::new(|_| run(shim))),
+        ("hyper, constant answer", Box::new(|_| run(&constant))),
+    ];
+    let names: Vec<_> = measures.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let results = interleaved("Latency", context.scale.rounds, measures);
+    let median = |runs: &[Latency], of: fn(&Latency) -> f64| {
+        format!("{:.0}", Spread::of(runs.iter().map(of)).median)
+    };
+    let rows: Vec<_> = names
+        .into_iter()
+        .zip(&results)
+        .map(|(name, runs)| {
+            let per_second = median(runs, |run| run.per_second);
+            [name, per_second, median(runs, |run| run.p50), median(runs, |run| run.p99)]
+        })
+        .collect();
+    report.add("latency", table(["what", "requests per second", "p50, µs", "p99, µs"], &rows));
+    let ratio = |runs: &[Latency]| Spread::of(runs.iter().map(|run| run.p99 / run.p50));
+    let rows = [
+        Target::at_most("shim: p99 : p50", ratio(&results[0]), 3.0),
+        Target::shown("hyper, constant answer: p99 : p50", ratio(&results[1])),
+    ];
+    report.add("latency-targets", targets(&rows));
 }

@@ -77,37 +77,42 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     text
 }
 
-/// One line of a table of targets: a ratio that should be no larger, or no smaller.
+/// One line of a table of targets: a ratio, and what it should be.
 pub struct Target {
     what: String,
     ratio: Spread,
-    bound: f64,
-    at_most: bool,
+    bound: Option<Bound>,
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Target {
     pub fn at_most(what: impl Into<String>, ratio: Spread, bound: f64) -> Self {
-        Self { what: what.into(), ratio, bound, at_most: true }
+        Self { what: what.into(), ratio, bound: Some(Bound::AtMost(bound)) }
     }
 
     pub fn at_least(what: impl Into<String>, ratio: Spread, bound: f64) -> Self {
-        Self { at_most: false, ..Self::at_most(what, ratio, bound) }
+        Self { what: what.into(), ratio, bound: Some(Bound::AtLeast(bound)) }
+    }
+
+    /// For comparison: it has no target.
+    pub fn shown(what: impl Into<String>, ratio: Spread) -> Self {
+        Self { what: what.into(), ratio, bound: None }
     }
 
     fn row(&self) -> [String; 5] {
         let Spread { median, least, most } = self.ratio;
-        let (sign, reached) = if self.at_most {
-            ('≤', median <= self.bound)
-        } else {
-            ('≥', median >= self.bound)
+        let (target, reached) = match self.bound {
+            Some(Bound::AtMost(bound)) => (format!("≤ {bound}"), yes_no(median <= bound)),
+            Some(Bound::AtLeast(bound)) => (format!("≥ {bound}"), yes_no(median >= bound)),
+            None => (String::new(), String::new()),
         };
-        [
-            self.what.clone(),
-            format!("{median:.2}"),
-            format!("{least:.2}–{most:.2}"),
-            format!("{sign} {}", self.bound),
-            yes_no(reached),
-        ]
+        let spread = format!("{least:.2}–{most:.2}");
+        [self.what.clone(), format!("{median:.2}"), spread, target, reached]
     }
 }
 
