@@ -59,7 +59,8 @@ pub struct Arguments {
     pub tenant_by_host: Vec<String>,
 
     /// Where Postgres is, as libpq writes it: postgresql://user@host:5432/db?sslmode=verify-full
-    /// or "host=/run/postgresql user=… dbname=…". Its role needs EXECUTE on apikey_check, nothing else
+    /// or "host=/run/postgresql user=… dbname=…". Its role needs EXECUTE on apikey_check, for
+    /// /auth on apikey_authorize, and nothing else
     #[arg(long, env = "APIKEY_DATABASE", value_name = "URL", help_heading = "Database")]
     pub database: String,
 
@@ -130,7 +131,8 @@ Example:
               --database-password-file /etc/apikey/password --trusted-proxy 10.0.0.0/8
   curl -H 'Authorization: Api-Key KEY' http://127.0.0.1:8080/api/user/keytest/
 
-Routes: /api/user/keytest/ and /admin/api/user/keytest/ (200, 401, 503), /live, /ready.
+Routes: /api/user/keytest/ and /admin/api/user/keytest/ (200, 401, 503), /auth for proxies
+(200, 401, 403, 503), /live, /ready.
 
 Exit status: 0 after SIGTERM or SIGINT, 64 wrong settings, 69 cannot listen, 70 anything else.";
 

@@ -1,4 +1,4 @@
-//! One question to Postgres: `apikey_check`, in company or alone, within a bounded time.
+//! One question to Postgres: `apikey_check` or `apikey_authorize`, in company or alone, within a bounded time.
 
 use std::net::IpAddr;
 use std::slice;
@@ -8,9 +8,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::Row;
 
 use crate::batch::Queue;
-use crate::connections::{Connections, Question};
+use crate::connections::Connections;
+use crate::decision::Decision;
+use crate::statement::{Asked, Question};
 use crate::unavailable::Unavailable;
 
 /// A trip that is out for longer holds nobody back. With known keys it takes a fraction of a millisecond, and some
@@ -34,8 +37,8 @@ pub struct Limits {
 /// A question and who waits for the answer.
 struct Request(Question, oneshot::Sender<Outcome>);
 
-/// The JSON for a valid key, `None` for any other text. An error is shared by all who were on the trip.
-type Outcome = Result<Option<String>, Arc<Unavailable>>;
+/// The row of a question. An error is shared by all who were on the trip.
+type Outcome = Result<Row, Arc<Unavailable>>;
 
 impl Database {
     pub fn new(connections: Connections, limits: Limits) -> Arc<Self> {
@@ -43,16 +46,40 @@ impl Database {
         Arc::new(Self { connections, queue, limits })
     }
 
-    /// With a tenant, keys of others are not valid; without, only keys that have none are.
+    /// The JSON for a valid key, `None` for any other text. With a tenant, keys of others are not valid; without, only
+    /// keys that have none are.
     pub async fn check(
         self: &Arc<Self>,
         key: &str,
         client: Option<IpAddr>,
         tenant: Option<&str>,
+    ) -> Result<Option<String>, Arc<Unavailable>> {
+        let row = self.ask(key, client, tenant, Asked::Check).await?;
+        row.try_get(0).map_err(unreadable)
+    }
+
+    /// Whether the key may do this, and whose it is. Tenants are as above.
+    pub async fn authorize(
+        self: &Arc<Self>,
+        key: &str,
+        client: Option<IpAddr>,
+        tenant: Option<&str>,
+        scope: Option<String>,
+    ) -> Result<Decision, Arc<Unavailable>> {
+        let row = self.ask(key, client, tenant, Asked::Authorize { scope }).await?;
+        Decision::of(&row).map_err(unreadable)
+    }
+
+    async fn ask(
+        self: &Arc<Self>,
+        key: &str,
+        client: Option<IpAddr>,
+        tenant: Option<&str>,
+        asked: Asked,
     ) -> Outcome {
         let deadline = Instant::now() + self.limits.request;
         let tenant = tenant.unwrap_or_default().to_owned();
-        let question = Question { key: key.to_owned(), client, tenant };
+        let question = Question { key: key.to_owned(), client, tenant, asked };
         let (sender, mut answer) = oneshot::channel();
         let ticket = self.queue().join(Request(question, sender));
         self.depart();
@@ -87,7 +114,7 @@ impl Database {
         requests.retain(|Request(_, sender)| !sender.is_closed());
         let (questions, senders): (Vec<_>, Vec<_>) =
             requests.into_iter().map(|Request(question, sender)| (question, sender)).unzip();
-        let mut asking = Box::pin(timeout(self.limits.request, self.ask(&questions)));
+        let mut asking = Box::pin(timeout(self.limits.request, self.ask_all(&questions)));
         let outcomes = match timeout(SLOW, &mut asking).await {
             Ok(outcomes) => outcomes,
             Err(_) => {
@@ -108,18 +135,17 @@ impl Database {
     }
 
     /// An outcome for each question, in their order.
-    async fn ask(&self, questions: &[Question]) -> Vec<Outcome> {
+    async fn ask_all(&self, questions: &[Question]) -> Vec<Outcome> {
         match self.connections.ask(questions).await {
-            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+            Ok(rows) => rows.into_iter().map(Ok).collect(),
             // It may be about one key, and then the others can be answered.
             Err(cause) if questions.len() > 1 && cause.is_of_a_statement() => {
                 let mut outcomes = Vec::with_capacity(questions.len());
                 for question in questions {
-                    let verdict = self.connections.ask(slice::from_ref(question)).await;
-                    outcomes.push(match verdict {
-                        Ok(verdicts) => Ok(verdicts.into_iter().next().flatten()),
-                        Err(cause) => Err(Arc::new(cause)),
-                    });
+                    match self.connections.ask(slice::from_ref(question)).await {
+                        Ok(rows) => outcomes.extend(rows.into_iter().map(Ok)),
+                        Err(cause) => outcomes.push(Err(Arc::new(cause))),
+                    }
                 }
                 outcomes
             }
@@ -130,6 +156,11 @@ impl Database {
     fn queue(&self) -> MutexGuard<'_, Queue<Request>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The function is not the one that we know.
+fn unreadable(error: tokio_postgres::Error) -> Arc<Unavailable> {
+    Arc::new(Unavailable::Query(error))
 }
 
 fn same_for_all(questions: &[Question], cause: Unavailable) -> Vec<Outcome> {

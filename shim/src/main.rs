@@ -1,8 +1,9 @@
-//! HTTP in front of `apikey_check`: settings, a listener, a server, and a clean end.
+//! HTTP in front of `apikey_check` and `apikey_authorize`: settings, a listener, a server, and a clean end.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod auth;
 mod batch;
 mod client_address;
 mod connection;
@@ -12,13 +13,17 @@ mod cors;
 mod credentials;
 mod database;
 mod database_settings;
+mod decision;
 mod host;
+mod identity_headers;
 mod keytest;
 mod problem;
 mod routes;
+mod scope;
 mod server;
 mod settings;
 mod socket;
+mod statement;
 mod tenant;
 mod tenant_by_host;
 mod tls;

@@ -12,6 +12,8 @@ pub type Answer = Response<Full<Bytes>>;
 pub enum Problem {
     BadRequest,
     Unauthorized,
+    WrongAddress,
+    MissingScope,
     NotFound,
     MethodNotAllowed,
     HeadTimeout,
@@ -30,6 +32,12 @@ impl Problem {
             }
             Self::Unauthorized => {
                 (StatusCode::UNAUTHORIZED, "The request carries no valid API key.")
+            }
+            Self::WrongAddress => {
+                (StatusCode::FORBIDDEN, "This API key may not be used from this address.")
+            }
+            Self::MissingScope => {
+                (StatusCode::FORBIDDEN, "This API key does not grant what the request needs.")
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "There is nothing at this address."),
             Self::MethodNotAllowed => {
@@ -84,8 +92,13 @@ pub fn content(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
     answer
 }
 
+/// A 200 that says all that it has to say in its header.
+pub fn no_body() -> Answer {
+    empty(Bytes::new())
+}
+
 pub fn no_content() -> Answer {
-    let mut answer = empty(Bytes::new());
+    let mut answer = no_body();
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer
 }
@@ -109,6 +122,8 @@ mod tests {
         for problem in [
             Problem::BadRequest,
             Problem::Unauthorized,
+            Problem::WrongAddress,
+            Problem::MissingScope,
             Problem::NotFound,
             Problem::MethodNotAllowed,
             Problem::HeadTimeout,

@@ -8,6 +8,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request};
 use tracing::{debug, warn};
 
+use crate::auth;
 use crate::client_address::TrustedProxies;
 use crate::cors::Cors;
 use crate::database::Database;
@@ -29,6 +30,7 @@ pub struct App {
 #[derive(Clone, Copy, Debug)]
 enum Route {
     Keytest,
+    Auth,
     Live,
     Ready,
 }
@@ -41,6 +43,7 @@ impl Route {
             | "/api/user/keytest/"
             | "/admin/api/user/keytest"
             | "/admin/api/user/keytest/" => Ok(Self::Keytest),
+            "/auth" => Ok(Self::Auth),
             "/live" => Ok(Self::Live),
             "/ready" => Ok(Self::Ready),
             _ => Err(Problem::NotFound),
@@ -57,7 +60,8 @@ impl App {
         let preflight = Cors::is_preflight(request);
         let outcome = match route {
             Err(problem) => Err(problem),
-            Ok(_) if preflight => Ok(no_content()),
+            // Not where a proxy asks: a 204 would let the browser's question, which has no key, pass.
+            Ok(route) if preflight && !matches!(route, Route::Auth) => Ok(no_content()),
             Ok(route) if [Method::GET, Method::HEAD].contains(request.method()) => {
                 self.ask(route, peer, request).await
             }
@@ -97,6 +101,7 @@ impl App {
     ) -> Result<Answer, Problem> {
         match route {
             Route::Keytest => keytest::answer(self, peer, request).await,
+            Route::Auth => auth::answer(self, peer, request).await,
             Route::Live => Ok(content("application/json", r#"{"status":"live"}"#)),
             Route::Ready => {
                 self.can_check().await.map_err(unavailable)?;

@@ -32,15 +32,21 @@ fn neither_the_shims_log_nor_the_servers_has_the_key() {
     assert_eq!(shim.ask(&key).status(), 200, "{}", shim.log());
     assert_eq!(shim.ask(&wrong).status(), 401);
     shim.get(&format!("/api/user/keytest/?key={key}"), &[&format!("X-Api-Key: {key}")]);
+    let line = format!("X-Api-Key: {key}");
+    let pass = shim.get("/auth?scope=event", &[&line]);
+    assert_eq!(pass.status(), 200, "{}", shim.log());
+    assert_eq!(shim.get(&format!("/auth?scope={key}"), &[&line]).status(), 403);
     shim.get(&format!("/{key}"), &[&format!("Referer: {key}")]);
     // An error on the way.
     superuser.batch_execute("ALTER TABLE apikey.key RENAME TO hidden").unwrap();
     assert_eq!(shim.ask(&key).status(), 503);
+    assert_eq!(shim.get("/auth", &[&line]).status(), 503);
     superuser.batch_execute("ALTER TABLE apikey.hidden RENAME TO key").unwrap();
 
     let (server, own) = (database.cluster.log(), shim.log());
     assert!(server.contains("unnest($1::text[], $2::inet[])"), "the server logged no statement");
     assert!(own.contains("listening") || own.contains("starts"), "the shim logged nothing: {own}");
+    assert!(server.contains("LATERAL apikey_authorize("), "the server logged no statement");
     for secret in [&key[9..], &wrong[9..]] {
         assert!(!server.contains(secret), "in the server's log");
         assert!(!own.contains(secret), "in the shim's log: {own}");

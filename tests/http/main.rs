@@ -1,6 +1,8 @@
 //! The shim, over HTTP, with clients that others wrote.
 
 mod addresses;
+mod auth;
+mod auth_trips;
 mod cors;
 mod django;
 mod examples;

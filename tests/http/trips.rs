@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// So that nothing ends before the test says so.
-const PATIENT: [&str; 4] = ["--pool-wait", "30s", "--request-timeout", "30s"];
+pub const PATIENT: [&str; 4] = ["--pool-wait", "30s", "--request-timeout", "30s"];
 
 fn send(shim: &Shim, header_lines: &[String]) -> TcpStream {
     let mut stream = shim.connect();
@@ -27,7 +27,7 @@ fn status(stream: TcpStream) -> u16 {
 }
 
 /// Keys of this database wait for their checks, until `COMMIT`.
-fn hold(database: &Database) -> Client {
+pub fn hold(database: &Database) -> Client {
     let mut client = database.superuser();
     client.batch_execute("BEGIN; LOCK TABLE apikey.key").unwrap();
     client
@@ -35,7 +35,7 @@ fn hold(database: &Database) -> Client {
 
 /// Until this many sessions of the database wait for a lock.
 #[track_caller]
-fn wait_for_blocked(database: &Database, sessions: usize) {
+pub fn wait_for_blocked(database: &Database, sessions: usize) {
     let sql = "SELECT count(*) FROM pg_stat_activity
         WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let mut client = database.superuser();
@@ -47,7 +47,7 @@ fn wait_for_blocked(database: &Database, sessions: usize) {
 }
 
 /// Requests that were sent before have most likely been read then. If not, they share fewer trips.
-fn let_arrive(shim: &Shim) {
+pub fn let_arrive(shim: &Shim) {
     for _ in 0..3 {
         assert_eq!(shim.get("/live", &[]).status(), 200);
         sleep(Duration::from_millis(50));
@@ -67,7 +67,7 @@ fn logged_checker(database: &mut Database) -> Login {
 }
 
 /// For each statement of the shim that asked about at least one of the keys, about how many of them.
-fn trips(database: &Database, keys: &[&str]) -> Vec<usize> {
+pub fn trips(database: &Database, keys: &[&str]) -> Vec<usize> {
     let log = database.cluster.log();
     let parameters = log.lines().filter(|line| line.contains("arameters: $1 = '{"));
     let counts = parameters.map(|line| keys.iter().map(|key| line.matches(key).count()).sum());

@@ -101,6 +101,17 @@ impl Database {
         checker
     }
 
+    /// A new role that may also authorize them.
+    pub fn authorizer(&mut self) -> Login {
+        let checker = self.checker();
+        let grant = format!(
+            "GRANT EXECUTE ON FUNCTION apikey_authorize(text, inet, text, text) TO {}",
+            checker.role
+        );
+        self.superuser().batch_execute(&grant).unwrap();
+        checker
+    }
+
     /// A new key of its own name, by `apikey_create(name, ARGUMENTS)`.
     pub fn key(&self, arguments: &str) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -24,6 +24,12 @@ impl Shim {
         Self::start_as(&checker, &database.conninfo(&checker), flags)
     }
 
+    /// The same, as a role that may authorize, too.
+    pub fn start_for_auth(database: &mut Database, flags: &[&str]) -> Self {
+        let authorizer = database.authorizer();
+        Self::start_as(&authorizer, &database.conninfo(&authorizer), flags)
+    }
+
     pub fn start_as(login: &Login, conninfo: &str, flags: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
         let password = files.path().join("password");

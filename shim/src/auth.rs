@@ -1,0 +1,32 @@
+//! `GET /auth`: may this request pass? For proxies that ask before they pass it on. Where the database answered, that
+//! is a 200, a 401 or a 403: nginx makes a 500 of anything else.
+
+use std::net::IpAddr;
+
+use hyper::Request;
+
+use crate::decision::{Decision, Refusal};
+use crate::problem::{Answer, Problem, no_body};
+use crate::routes::{App, unavailable};
+use crate::{credentials, identity_headers, scope};
+
+pub async fn answer<B>(app: &App, peer: IpAddr, request: &Request<B>) -> Result<Answer, Problem> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let key = credentials::key(headers).ok_or(Problem::Unauthorized)?;
+    let tenant = app.tenancy.of(uri, headers).map_err(|_| Problem::Unauthorized)?;
+    let client = app.proxies.client(peer, headers);
+    let scope = scope::wanted(uri, headers);
+    let decision = app.database.authorize(key, client, tenant.as_deref(), scope).await;
+    match decision.map_err(unavailable)? {
+        Decision::Allowed(identity) => {
+            let mut answer = no_body();
+            // Cannot fail, as the tests of it show.
+            identity_headers::set(&identity, answer.headers_mut())
+                .map_err(|_| Problem::Unavailable)?;
+            Ok(answer)
+        }
+        Decision::Refused(Refusal::InvalidKey) => Err(Problem::Unauthorized),
+        Decision::Refused(Refusal::WrongAddress) => Err(Problem::WrongAddress),
+        Decision::Refused(Refusal::MissingScope) => Err(Problem::MissingScope),
+    }
+}
