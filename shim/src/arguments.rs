@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+use crate::forwarded::ForwardedHeader;
+
 /// Answers "is this API key valid?" over HTTP, with one SQL call of apikey_check.
 ///
 /// Every setting can be given as a flag or in the environment; the flag wins.
@@ -24,10 +26,20 @@ pub struct Arguments {
     )]
     pub listen: SocketAddr,
 
-    /// Reverse proxies whose X-Forwarded-For is believed: addresses or networks, separated by
-    /// commas. Without any, the client is whoever opened the connection
+    /// Reverse proxies whose word on the client's address is believed: addresses or networks,
+    /// separated by commas. Without any, the client is whoever opened the connection
     #[arg(long, env = "APIKEY_TRUSTED_PROXY", value_name = "NETWORKS", help_heading = "HTTP")]
     pub trusted_proxy: Vec<String>,
+
+    /// The header in which they say it. The other one is not read: they pass it on as the client sent it
+    #[arg(
+        long,
+        env = "APIKEY_FORWARDED_HEADER",
+        value_name = "HEADER",
+        help_heading = "HTTP",
+        default_value = "x-forwarded-for"
+    )]
+    pub forwarded_header: ForwardedHeader,
 
     /// Origins whose pages may ask with credentials (CORS), such as https://shop.example,
     /// separated by commas. Without any, browsers let no other site read the answers

@@ -14,6 +14,7 @@ mod credentials;
 mod database;
 mod database_settings;
 mod decision;
+mod forwarded;
 mod host;
 mod identity_headers;
 mod keytest;

@@ -61,7 +61,10 @@ impl Settings {
             app: App {
                 proxies: of(
                     "trusted-proxy",
-                    TrustedProxies::parse(items(&arguments.trusted_proxy)),
+                    TrustedProxies::parse(
+                        items(&arguments.trusted_proxy),
+                        arguments.forwarded_header,
+                    ),
                 )?,
                 cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?,
                 challenge: of("realm", challenge(&arguments.realm))?,

@@ -3,8 +3,12 @@
 use apikey_tests::{Database, Shim};
 
 fn ip_request(shim: &Shim, key: &str, forwarded: &[&str]) -> String {
-    let key = format!("X-Api-Key: {key}");
     let lines: Vec<_> = forwarded.iter().map(|value| format!("X-Forwarded-For: {value}")).collect();
+    ip_request_of(shim, key, &lines)
+}
+
+fn ip_request_of(shim: &Shim, key: &str, lines: &[String]) -> String {
+    let key = format!("X-Api-Key: {key}");
     let all: Vec<_> = std::iter::once(&*key).chain(lines.iter().map(String::as_str)).collect();
     let answer = shim.get("/api/user/keytest/", &all);
     assert_eq!(answer.status(), 200, "{}", answer.head);
@@ -75,6 +79,64 @@ fn a_trusted_proxy_is_believed_from_the_right() {
     ] {
         assert_eq!(ip_request(&shim, &key, forwarded), expected, "{forwarded:?}");
     }
+}
+
+#[test]
+fn forwarded_is_believed_where_it_is_set() {
+    let mut database = Database::new();
+    let key = database.key("'event'");
+    let shim = Shim::start(
+        &mut database,
+        &["--trusted-proxy", "127.0.0.1,10.0.0.0/8,fd00::/8", "--forwarded-header", "forwarded"],
+    );
+    for (forwarded, expected) in [
+        (&["for=203.0.113.9"][..], "203.0.113.9"),
+        (&["For=\"203.0.113.9:4711\";proto=https;by=_edge"], "203.0.113.9"),
+        (&["for=\"[2001:db8::7]\", for=\"[fd00::1]:80\""], "2001:db8::7"),
+        (&["for=6.6.6.6, for=203.0.113.9, for=10.1.2.3"], "203.0.113.9"),
+        (&["for=6.6.6.6", "for=203.0.113.9", "for=10.1.2.3"], "203.0.113.9"),
+        (&["for=\"6.6.6.6, for=203.0.113.9"], "203.0.113.9"),
+        (&["for=6.6.6.6;x=\", for=203.0.113.9;by=\"_x\""], "203.0.113.9"),
+        (&["for=10.9.9.9, for=10.1.2.3"], "10.9.9.9"),
+        // Nobody is named: unknown.
+        (&[], "null"),
+        (&[""], "null"),
+        (&["203.0.113.9"], "null"),
+        (&["for=unknown"], "null"),
+        (&["for=_hidden, for=10.1.2.3"], "null"),
+        (&["proto=https"], "null"),
+        (&["for=203.0.113.9;for=10.1.2.3"], "null"),
+        (&["for=203.0.113.9;host=\"a"], "null"),
+    ] {
+        // And the other header means nothing.
+        let others = ["X-Forwarded-For: 6.6.6.6".to_owned(), "X-Forwarded: for=6.6.6.6".to_owned()];
+        let lines: Vec<_> = forwarded.iter().map(|value| format!("Forwarded: {value}")).collect();
+        let all = [&lines[..], &others].concat();
+        assert_eq!(ip_request_of(&shim, &key, &all), expected, "{forwarded:?}");
+    }
+}
+
+/// A proxy that writes X-Forwarded-For passes a client's own Forwarded on, and any other header.
+#[test]
+fn only_the_exact_name_counts() {
+    let mut database = Database::new();
+    let key = database.key("'event'");
+    let shim = Shim::start(&mut database, &["--trusted-proxy", "127.0.0.1"]);
+    let forged = [
+        "Forwarded: for=6.6.6.6",
+        "X-Forwarded: 6.6.6.6",
+        "X-Forwarded-By: 6.6.6.6",
+        "X_Forwarded_For: 6.6.6.6",
+        "X-Forwarded-For-: 6.6.6.6",
+        "X-Forwarded-Fo: 6.6.6.6",
+        "X-Real-IP: 6.6.6.6",
+        "Forwarded-For: 6.6.6.6",
+        "Cf-Connecting-Ip: 6.6.6.6",
+    ]
+    .map(str::to_owned);
+    assert_eq!(ip_request_of(&shim, &key, &forged), "null");
+    let named = [&forged[..], &["x-FORWARDED-for: 203.0.113.9".to_owned()]].concat();
+    assert_eq!(ip_request_of(&shim, &key, &named), "203.0.113.9");
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn each_wrong_setting_is_named() {
         ("--max-connections", "0"),
         ("--trusted-proxy", "proxy.example"),
         ("--trusted-proxy", "10.0.0.0/33"),
+        ("--forwarded-header", "x-real-ip"),
         ("--cors-origin", "*"),
         ("--cors-origin", "shop.example"),
         ("--cors-origin", "https://shop.example/path"),

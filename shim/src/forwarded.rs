@@ -1,0 +1,229 @@
+//! The two headers in which proxies say for whom they ask: `X-Forwarded-For`, a list of addresses, and `Forwarded`
+//! (RFC 7239), a list of elements such as `for="[2001:db8::1]:4711";proto=https`.
+//!
+//! Only one of them is read. A proxy that writes the one passes the other on as the client sent it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::ValueEnum;
+use hyper::HeaderMap;
+use hyper::header::HeaderName;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ForwardedHeader {
+    #[default]
+    XForwardedFor,
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    /// The hops that are named, from the right: the nearest first. `None` is one that is no address.
+    ///
+    /// Several lines are one list, in order (RFC 9110, 5.3). Commas end an entry even within quotes: no address has
+    /// one, and a quote that a client left open must not swallow what a proxy wrote behind it.
+    pub fn hops(self, headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+        let lines: Vec<_> = headers.get_all(self.name()).iter().collect();
+        let entries = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(is_comma));
+        entries.map(move |entry| {
+            let entry = trimmed(std::str::from_utf8(entry).ok()?);
+            let address = match self {
+                Self::XForwardedFor => listed(entry),
+                Self::Forwarded => element(entry),
+            };
+            address.map(|address| address.to_canonical())
+        })
+    }
+
+    fn name(self) -> HeaderName {
+        HeaderName::from_static(match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        })
+    }
+}
+
+fn is_comma(byte: &u8) -> bool {
+    *byte == b','
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// An address, with or without brackets and port. The port is of no use here.
+fn listed(entry: &str) -> Option<IpAddr> {
+    let plain = entry.parse().or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()));
+    plain.ok().or_else(|| bracketed(entry))
+}
+
+fn bracketed(text: &str) -> Option<IpAddr> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    inner.parse().ok().map(IpAddr::V6)
+}
+
+/// Pairs, of which one is `for`. An element that is not well-formed names nobody.
+fn element(entry: &str) -> Option<IpAddr> {
+    let mut address = None;
+    for pair in entry.split(';') {
+        let (name, text) = trimmed(pair).split_once('=')?;
+        let text = value(text)?;
+        if !is_token(name) {
+            return None;
+        }
+        if name.eq_ignore_ascii_case("for") && address.replace(node(text)?).is_some() {
+            return None;
+        }
+    }
+    address
+}
+
+/// A token, or what is between quotes. No backslash: neither addresses nor their ports need one.
+fn value(text: &str) -> Option<&str> {
+    match text.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"').filter(|inner| !inner.contains(['"', '\\'])),
+        None => is_token(text).then_some(text),
+    }
+}
+
+/// RFC 7239, 6. `unknown` and names such as `_gazonk` are no addresses; a port may be such a name.
+fn node(text: &str) -> Option<IpAddr> {
+    let end = match text.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => text.find(':').unwrap_or(text.len()),
+    };
+    let (name, port) = text.split_at(end);
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
+        return None;
+    }
+    bracketed(name).or_else(|| name.parse().ok().map(IpAddr::V4))
+}
+
+fn is_port(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        !name.is_empty() && name.bytes().all(allowed)
+    };
+    match text.strip_prefix('_') {
+        Some(name) => is_name(name),
+        None => (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+/// RFC 9110, 5.6.2.
+fn is_token(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    /// The hops of these lines, from the right.
+    fn hops(header: ForwardedHeader, lines: &[&str]) -> Vec<Option<String>> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header.name(), HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        header.hops(&headers).map(|hop| hop.map(|address| address.to_string())).collect()
+    }
+
+    fn last(header: ForwardedHeader, line: &str) -> Option<String> {
+        hops(header, &[line]).into_iter().next().flatten()
+    }
+
+    #[test]
+    fn from_the_right_over_all_lines() {
+        use ForwardedHeader::{Forwarded, XForwardedFor};
+        let expected = ["192.0.2.3", "192.0.2.2", "192.0.2.1"].map(|hop| Some(hop.to_owned()));
+        assert_eq!(hops(XForwardedFor, &["192.0.2.1 ,\t192.0.2.2", "192.0.2.3"]), expected);
+        let lines = ["for=192.0.2.1;by=_a, For=192.0.2.2", "proto=https;FOR=\"192.0.2.3:80\""];
+        assert_eq!(hops(Forwarded, &lines), expected);
+        assert_eq!(hops(Forwarded, &[]), []);
+        assert_eq!(hops(XForwardedFor, &["192.0.2.1,", ""]), [None, None, expected[2].clone()]);
+    }
+
+    #[test]
+    fn elements() {
+        for (element, address) in [
+            ("for=192.0.2.7", Some("192.0.2.7")),
+            ("for=\"192.0.2.7\"", Some("192.0.2.7")),
+            ("for=\"192.0.2.7:4711\"", Some("192.0.2.7")),
+            ("for=\"192.0.2.7:_port-1\"", Some("192.0.2.7")),
+            ("for=\"[2001:db8::1]\"", Some("2001:db8::1")),
+            ("for=\"[2001:DB8::1]:4711\"", Some("2001:db8::1")),
+            ("for=\"[::ffff:192.0.2.7]\"", Some("192.0.2.7")),
+            ("by=203.0.113.43; FOR=192.0.2.7 ;proto=http;host=\"a:1\"", Some("192.0.2.7")),
+            ("for=192.0.2.7;secret=_x!", Some("192.0.2.7")),
+            ("for=unknown", None),
+            ("for=_gazonk", None),
+            ("for=\"_gazonk:80\"", None),
+            ("for=", None),
+            ("for=\"\"", None),
+            ("for=\"", None),
+            ("for", None),
+            ("", None),
+            ("192.0.2.7", None),
+            ("by=192.0.2.7", None),
+            ("xfor=192.0.2.7", None),
+            ("for =192.0.2.7", None),
+            ("for= 192.0.2.7", None),
+            ("for=192.0.2.7;", None),
+            ("for=192.0.2.7;for=192.0.2.7", None),
+            ("for=192.0.2.7;for=unknown", None),
+            ("for=192.0.2.7;host=\"x", None),
+            ("for=192.0.2.7;ho st=x", None),
+            ("for=192.0.2.7:4711", None),
+            ("for=[2001:db8::1]", None),
+            ("for=\"2001:db8::1\"", None),
+            ("for=\"[192.0.2.7]\"", None),
+            ("for=\"192.0.2.7:\"", None),
+            ("for=\"192.0.2.7:123456\"", None),
+            ("for=\"192.0.2.7:_\"", None),
+            ("for=\"192.0.2.7\\:80\"", None),
+            ("for=\"192.0.2.7\"x", None),
+            ("for=\"\u{e9}\"", None),
+        ] {
+            let found = last(ForwardedHeader::Forwarded, element);
+            assert_eq!(found.as_deref(), address, "{element}");
+        }
+    }
+
+    #[test]
+    fn listed_addresses() {
+        for (entry, address) in [
+            ("192.0.2.7:567", Some("192.0.2.7")),
+            ("[2001:db8::1]:443", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("\t [::1] ", Some("::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[::ffff:192.0.2.7]:1", Some("192.0.2.7")),
+            ("[192.0.2.7]", None),
+            ("192.0.2.7:", None),
+            ("192.0.2.7:99999", None),
+            ("192.0.2.7/32", None),
+            ("\"192.0.2.7\"", None),
+            ("for=192.0.2.7", None),
+        ] {
+            let found = last(ForwardedHeader::XForwardedFor, entry);
+            assert_eq!(found.as_deref(), address, "{entry}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a client sent before, open quotes included, the proxy's own element is what it is.
+        #[test]
+        fn what_stands_left_changes_nothing(left in "[ -~\t]{0,60}", quoted in any::<bool>()) {
+            let own = if quoted { "for=\"[2001:db8::7]:80\";host=\"a\"" } else { "for=192.0.2.7" };
+            let expected = if quoted { "2001:db8::7" } else { "192.0.2.7" };
+            let found = last(ForwardedHeader::Forwarded, &format!("{left},{own}"));
+            prop_assert_eq!(found.as_deref(), Some(expected));
+            let found = last(ForwardedHeader::XForwardedFor, &format!("{left}, 192.0.2.7"));
+            prop_assert_eq!(found.as_deref(), Some("192.0.2.7"));
+        }
+    }
+}
