@@ -11,6 +11,7 @@ mod example_shop;
 mod keys;
 mod pgbouncer;
 mod program;
+mod proxy;
 mod shim;
 mod waiting;
 
@@ -22,6 +23,7 @@ pub use example_shop::ExampleShop;
 pub use keys::{stat, wrong_secret};
 pub use pgbouncer::Pgbouncer;
 pub use program::{Output, program, run};
+pub use proxy::{Proxy, ProxyFiles, free_address};
 pub use shim::{Answer, Shim, short_run};
 pub use waiting::eventually;
 

@@ -1,0 +1,43 @@
+//! deploy/nginx.conf.
+
+use crate::front::{self, Backends};
+use apikey_tests::{Proxy, ProxyFiles, free_address};
+
+fn start(backends: &Backends) -> Proxy {
+    let (files, address) = (ProxyFiles::new(), free_address());
+    let site = files.deploy(
+        "nginx.conf",
+        &[
+            ("listen 80;", &format!("listen {address};")),
+            ("127.0.0.1:8080", &backends.shim),
+            ("127.0.0.1:8000", &backends.service),
+        ],
+    );
+    let directory = files.directory();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {directory}/{name};"))
+        .concat();
+    let main = files.write(
+        "main.conf",
+        &format!(
+            "daemon off; worker_processes 1; pid {directory}/pid; error_log stderr;
+             events {{}} http {{ access_log off; {temporary} include {site}; }}"
+        ),
+    );
+    Proxy::start(files, address, &["nginx", "-e", "stderr", "-c", &main])
+}
+
+#[test]
+fn who_passes_and_who_does_not() {
+    front::who_passes_and_who_does_not(start);
+}
+
+#[test]
+fn what_a_client_forges_does_not_get_through() {
+    front::what_a_client_forges_does_not_get_through(start);
+}
+
+#[test]
+fn nothing_passes_while_keys_cannot_be_checked() {
+    front::nothing_passes_while_keys_cannot_be_checked(start);
+}

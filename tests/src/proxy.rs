@@ -1,0 +1,96 @@
+//! A real reverse proxy, run by an unprivileged user with a file of deploy/.
+
+use crate::program::{program, run};
+use crate::waiting::eventually;
+use std::fs::{File, Permissions};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Child;
+use tempfile::TempDir;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Where a proxy finds its settings, and may write.
+pub struct ProxyFiles(TempDir);
+
+impl ProxyFiles {
+    pub fn new() -> Self {
+        let files = tempfile::Builder::new().prefix("apikey-proxy.").tempdir_in("/tmp").unwrap();
+        std::fs::set_permissions(files.path(), Permissions::from_mode(0o777)).unwrap();
+        Self(files)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn directory(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// A file of deploy/ with these texts replaced, each of which is in it.
+    pub fn deploy(&self, name: &str, replaced: &[(&str, &str)]) -> String {
+        let mut text = std::fs::read_to_string(format!("{ROOT}/deploy/{name}")).unwrap();
+        for (from, to) in replaced {
+            assert!(text.contains(from), "deploy/{name} has no {from}");
+            text = text.replace(from, to);
+        }
+        self.write(name, &text)
+    }
+}
+
+impl Default for ProxyFiles {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+pub struct Proxy {
+    pub address: SocketAddr,
+    child: Child,
+    files: ProxyFiles,
+}
+
+impl Proxy {
+    /// Returns when it accepts connections at the address.
+    pub fn start(files: ProxyFiles, address: SocketAddr, command: &[&str]) -> Self {
+        let log = File::create(files.path("log")).unwrap();
+        let mut child = program(&format!("{ROOT}/scripts/unprivileged"), command)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        eventually(&format!("{command:?} listens"), || {
+            let log = || std::fs::read_to_string(files.path("log")).unwrap();
+            assert_eq!(child.try_wait().unwrap(), None, "it ended: {}", log());
+            TcpStream::connect(address).is_ok()
+        });
+        Self { address, child, files }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.files.path("log")).unwrap()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the proxy's log:\n{}", self.log());
+        }
+        // Not by KILL, which would leave its workers.
+        run(&mut program("kill", &[&self.child.id().to_string()])).success();
+        let _ = self.child.wait();
+    }
+}
+
+/// One that was free a moment ago.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
