@@ -33,7 +33,11 @@ enum Route {
     Auth,
     Live,
     Ready,
+    Description,
 }
+
+/// Of all this, for programs: OpenAPI 3.1.
+const DESCRIPTION: &str = include_str!("../openapi.json");
 
 impl Route {
     fn of(path: &str) -> Result<Self, Problem> {
@@ -46,6 +50,7 @@ impl Route {
             "/auth" => Ok(Self::Auth),
             "/live" => Ok(Self::Live),
             "/ready" => Ok(Self::Ready),
+            "/openapi.json" => Ok(Self::Description),
             _ => Err(Problem::NotFound),
         }
     }
@@ -103,6 +108,7 @@ impl App {
             Route::Keytest => keytest::answer(self, peer, request).await,
             Route::Auth => auth::answer(self, peer, request).await,
             Route::Live => Ok(content("application/json", r#"{"status":"live"}"#)),
+            Route::Description => Ok(content("application/json", DESCRIPTION)),
             Route::Ready => {
                 self.can_check().await.map_err(unavailable)?;
                 Ok(content("application/json", r#"{"status":"ready"}"#))
@@ -123,4 +129,23 @@ impl App {
 pub fn unavailable(cause: Arc<Unavailable>) -> Problem {
     warn!(%cause, "the database gave no answer");
     Problem::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn the_description_is_of_this_version_and_its_routes() {
+        let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
+        assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
+        let paths = description["paths"].as_object().unwrap();
+        assert!(paths.keys().all(|path| Route::of(path).is_ok()));
+        for path in ["/api/user/keytest/", "/admin/api/user/keytest/", "/auth", "/openapi.json"] {
+            assert!(paths.contains_key(path), "{path}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod forms;
 mod lifecycle;
 mod limits;
 mod logs;
+mod openapi;
 mod outages;
 mod refusals;
 mod settings;
