@@ -27,6 +27,9 @@ SELECT format('CREATE ROLE %I %s', wanted.name, wanted.attributes)
 ALTER ROLE apikey_shim SET log_parameter_max_length = 0;
 ALTER ROLE apikey_shim SET log_parameter_max_length_on_error = 0;
 
+-- What the shim sets itself by its --request-timeout, unless a pooler is in between.
+ALTER ROLE apikey_shim SET statement_timeout = '5s';
+
 -- The functions and views stand in the schema that CREATE EXTENSION was pointed at.
 WITH member AS (
     SELECT d.classid, d.objid

@@ -94,6 +94,12 @@ pub struct Arguments {
           default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_size: u32,
 
+    /// How long a server may take to let us in, for each of its addresses, before the next server is tried; without it,
+    /// connect_timeout of --database, or else 500ms if that names several servers, or --request-timeout
+    #[arg(long, env = "APIKEY_CONNECT_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
+          value_parser = duration)]
+    pub connect_timeout: Option<Duration>,
+
     /// How long a request may wait for a free connection before it gets a 503
     #[arg(long, env = "APIKEY_POOL_WAIT", value_name = "DURATION", help_heading = "Limits",
           default_value = "1s", value_parser = duration)]

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{
-    BuildError, Manager, ManagerConfig, Object, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool::Runtime;
+use deadpool::managed::{BuildError, Object, Pool, QueueMode, Timeouts};
 use scopeguard::ScopeGuard;
 use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::debug;
 
+use crate::connector::{Connection, Connector};
 use crate::statement::{Asked, Parameters, Question, Statement};
-use crate::unavailable::Unavailable;
+use crate::unavailable::{Unavailable, ends_session, is_of_swapped_session};
 
 pub struct Connections {
-    pool: Pool,
+    pool: Pool<Connector>,
     check: Statement,
     authorize: Statement,
 }
@@ -22,18 +21,13 @@ pub struct Connections {
 impl Connections {
     /// Connects to nothing yet.
     pub fn new(
-        config: tokio_postgres::Config,
-        tls: MakeRustlsConnect,
+        connector: Connector,
         schema: Option<&str>,
         with_tenant: bool,
         size: usize,
         patience: Duration,
     ) -> Result<Self, BuildError> {
-        // `Fast` asks no query of its own: a connection that is known to be closed is replaced,
-        // and one that closes under a question is asked again (see `ask`).
-        let recycling_method = RecyclingMethod::Fast;
-        let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method });
-        let pool = Pool::builder(manager)
+        let pool = Pool::builder(connector)
             .max_size(size)
             // The connection that was used last: its backend has everything at hand.
             .queue_mode(QueueMode::Lifo)
@@ -50,11 +44,15 @@ impl Connections {
         if questions.is_empty() {
             return Ok(Vec::new());
         }
-        match self.ask_once(questions).await {
-            // Asking twice is harmless: all that a check can change is a hash that is due.
-            Err(error) if error.is_stale() => self.ask_once(questions).await,
-            outcome => outcome,
+        // Asking twice is harmless: all that a check can change is a hash that is due. A server that ends
+        // one session often ends all, and each attempt takes one of them out of the pool.
+        for _ in 0..self.pool.status().max_size {
+            match self.ask_once(questions).await {
+                Err(error) if error.is_stale() => debug!(%error, "asking again"),
+                outcome => return outcome,
+            }
         }
+        self.ask_once(questions).await
     }
 
     async fn ask_once(&self, questions: &[Question]) -> Result<Vec<Row>, Unavailable> {
@@ -62,9 +60,15 @@ impl Connections {
         // What is given up (too slow) leaves a question on the connection, whose answer the next
         // one would wait for: unless all is well, it leaves the pool.
         let connection = scopeguard::guard(connection, |used| drop(Object::take(used)));
-        let outcome = self.query(&connection, questions).await;
-        if outcome.as_ref().err().is_none_or(leaves_connection_usable) {
-            drop(ScopeGuard::into_inner(connection));
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.query(&connection, questions) => outcome,
+            never = self.pool.manager().doubt(&connection) => match never {},
+        };
+        match &outcome {
+            Err(error) if is_of_swapped_session(error) => connection.turned_out_to_be_pooled(),
+            Err(error) if ends_session(error) => {}
+            _ => drop(ScopeGuard::into_inner(connection)),
         }
         outcome.map_err(Unavailable::Query)
     }
@@ -72,7 +76,7 @@ impl Connections {
     /// The statements go out together, and the server answers one after the other.
     async fn query(
         &self,
-        connection: &Object,
+        connection: &Connection,
         questions: &[Question],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let is_check = |question: &&Question| matches!(question.asked, Asked::Check);
@@ -89,20 +93,20 @@ impl Connections {
 }
 
 async fn run(
-    connection: &Object,
+    connection: &Connection,
     statement: &Statement,
     questions: &[&Question],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let parameters = Parameters::of(questions);
-    let prepared = connection.prepare_typed_cached(&statement.text, statement.types).await?;
-    connection.query(&prepared, &parameters.all()[..statement.types.len()]).await
-}
-
-/// An ordinary SQL error leaves the connection in order. A forgotten statement does not (a pooler
-/// in between has changed the session under us), nor does anything below SQL.
-fn leaves_connection_usable(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| *code != SqlState::INVALID_SQL_STATEMENT_NAME)
+    let (Statement { text, types }, parameters) = (statement, Parameters::of(questions));
+    let parameters = parameters.all().into_iter().take(types.len());
+    if connection.is_pooled() {
+        // In one message with its parameters, and so in one session.
+        let typed: Vec<_> = parameters.zip(types.iter().cloned()).collect();
+        return connection.query_typed(text, &typed).await;
+    }
+    let prepared = connection.prepare_typed_cached(text, types).await?;
+    connection.query(&prepared, &parameters.collect::<Vec<_>>()).await
 }

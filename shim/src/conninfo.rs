@@ -1,11 +1,13 @@
-//! The TLS part of a libpq connection string. tokio-postgres parses the rest, but refuses
-//! `verify-ca`, `verify-full` and `sslrootcert`, so these are taken out before it sees the string.
+//! What tokio-postgres refuses of a libpq connection string, which it parses otherwise: some of `sslmode`,
+//! `sslrootcert` and `target_session_attrs` are taken out before it sees the string.
 //!
 //! No message from here repeats a value: a misquoted string may have its password anywhere.
 
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
+
+use crate::session_attributes::Wanted;
 
 /// libpq's `sslmode`, without `allow`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +32,34 @@ pub struct SslParameters {
     pub root: Option<RootCert>,
 }
 
-/// Splits a URL or key=value string into what tokio-postgres shall parse, and TLS.
-pub fn split(text: &str) -> Result<(String, SslParameters), String> {
-    let mut ssl = SslParameters::default();
-    let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-    let rest = if is_url { split_url(text, &mut ssl)? } else { split_pairs(text, &mut ssl)? };
-    Ok((rest, ssl))
+/// What is taken out of the string.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub ssl: SslParameters,
+    pub wanted: Wanted,
 }
 
-impl SslParameters {
-    /// Takes the parameter, or says that it is not about TLS.
+/// Splits a URL or key=value string into what tokio-postgres shall parse, and the rest.
+pub fn split(text: &str) -> Result<(String, Taken), String> {
+    let mut taken = Taken::default();
+    let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    let rest = if is_url { split_url(text, &mut taken)? } else { split_pairs(text, &mut taken)? };
+    Ok((rest, taken))
+}
+
+impl Taken {
+    /// Takes the parameter, or says that it is left.
     fn take(&mut self, key: &str, value: &str) -> Result<bool, String> {
         match key {
-            "sslmode" => self.mode = Some(ssl_mode(value)?),
+            "target_session_attrs" => {
+                self.wanted = Wanted::parse(value).ok_or(
+                    "target_session_attrs is none of any, read-write, read-only, primary, standby, \
+                     prefer-standby",
+                )?;
+            }
+            "sslmode" => self.ssl.mode = Some(ssl_mode(value)?),
             "sslrootcert" => {
-                self.root = match value {
+                self.ssl.root = match value {
                     "" => None,
                     "system" => Some(RootCert::System),
                     path => Some(RootCert::File(path.into())),
@@ -101,7 +116,7 @@ fn ssl_mode(value: &str) -> Result<SslMode, String> {
 
 /// Only the query of the URL is looked at. It begins at the first `?` after the host; a password
 /// before the `@` may contain one.
-fn split_url(text: &str, ssl: &mut SslParameters) -> Result<String, String> {
+fn split_url(text: &str, taken: &mut Taken) -> Result<String, String> {
     let host = text.find('@').map_or(0, |at| at + 1);
     let Some(mark) = text[host..].find('?').map(|found| host + found) else {
         return Ok(text.to_owned());
@@ -113,7 +128,7 @@ fn split_url(text: &str, ssl: &mut SslParameters) -> Result<String, String> {
         let (Ok(key), Ok(value)) = (decoded(key), decoded(value)) else {
             return Err("a percent-encoded parameter is not UTF-8".into());
         };
-        if !ssl.take(&key, &value)? {
+        if !taken.take(&key, &value)? {
             kept.push(parameter);
         }
     }
@@ -122,7 +137,7 @@ fn split_url(text: &str, ssl: &mut SslParameters) -> Result<String, String> {
 }
 
 /// `key = value key='quoted value'`, with backslash escapes inside and outside of quotes.
-fn split_pairs(text: &str, ssl: &mut SslParameters) -> Result<String, String> {
+fn split_pairs(text: &str, taken: &mut Taken) -> Result<String, String> {
     let malformed = || "the string is neither a postgresql:// URL nor key=value pairs".to_owned();
     let mut kept = Vec::new();
     let mut rest = text.trim_start();
@@ -133,7 +148,7 @@ fn split_pairs(text: &str, ssl: &mut SslParameters) -> Result<String, String> {
         if key.is_empty() || key.contains(char::is_whitespace) {
             return Err(malformed());
         }
-        if !ssl.take(key, &value)? {
+        if !taken.take(key, &value)? {
             kept.push(rest[..rest.len() - after.len()].trim_end());
         }
         rest = after.trim_start();
@@ -166,7 +181,7 @@ mod tests {
     use super::*;
 
     fn parts(text: &str) -> (String, Option<SslMode>, Option<RootCert>) {
-        let (rest, ssl) = split(text).unwrap();
+        let (rest, Taken { ssl, .. }) = split(text).unwrap();
         (rest, ssl.mode, ssl.root)
     }
 
@@ -206,11 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn session_attributes() {
+        for text in
+            ["host=h target_session_attrs=standby", "postgres://h?target_session_attrs=standby"]
+        {
+            assert_eq!(split(text).unwrap().1.wanted, Wanted::Standby);
+        }
+        assert_eq!(split("host=h").unwrap().1.wanted, Wanted::Any);
+    }
+
+    #[test]
     fn refusals_name_the_parameter_and_no_value() {
         for (text, part) in [
             ("host=h sslmode=allow", "prefer"),
             ("host=h sslmode=secret", "verify-full"),
             ("host=h sslcert=secret", "sslcert"),
+            ("host=h target_session_attrs=secret", "prefer-standby"),
             ("postgres://h?sslkey=secret", "sslkey"),
             ("host=h password='secret", "key=value"),
             ("host=h password=my secret", "key=value"),

@@ -4,19 +4,31 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::connector::Connector;
 use crate::conninfo;
+use crate::hosts::Hosts;
 use crate::tls;
 
 /// What tokio-postgres assumes for `keepalives_idle`.
 const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// For a server that is not the last one: enough for a handshake with TLS over a hundred miles, and little enough that a dead
+/// server is left within a second.
+const OF_SEVERAL: Duration = Duration::from_millis(500);
+
+/// How long what may take.
+pub struct Times {
+    /// `None`: by the string, or as it seems fit.
+    pub connect: Option<Duration>,
+    pub request: Duration,
+}
+
 /// No message repeats a part of the string, since any part may be the password.
-pub fn connection(text: &str) -> Result<(tokio_postgres::Config, MakeRustlsConnect), String> {
-    let (rest, ssl) = conninfo::split(text)?;
+pub fn connector(text: &str, times: &Times) -> Result<Connector, String> {
+    let (rest, taken) = conninfo::split(text)?;
     let mut config: tokio_postgres::Config = rest.parse().map_err(|error| parse_error(&error))?;
-    let (tls, mode) = tls::connector(ssl)?;
+    let (tls, mode) = tls::connector(taken.ssl)?;
     // Certificates are checked against a name: an address serves as its own.
     if config.get_hosts().is_empty() {
         for address in config.get_hostaddrs().to_vec() {
@@ -38,7 +50,15 @@ pub fn connection(text: &str) -> Result<(tokio_postgres::Config, MakeRustlsConne
         _ => mode,
     };
     config.ssl_mode(mode);
-    Ok((config, tls))
+    let hosts = Hosts::of(&config)?;
+    let connect_timeout = times
+        .connect
+        .or(config.get_connect_timeout().copied())
+        .unwrap_or(if hosts.len() > 1 { OF_SEVERAL } else { times.request })
+        .min(times.request);
+    session(&mut config, times.request);
+    let statement_timeout = times.request;
+    Ok(Connector { config, hosts, wanted: taken.wanted, tls, connect_timeout, statement_timeout })
 }
 
 fn is_socket(host: &Host) -> bool {
@@ -70,17 +90,13 @@ pub fn password(path: &Path, given_twice: bool) -> Result<Vec<u8>, String> {
 }
 
 /// What every session of ours has, unless the connection string says otherwise.
-pub fn session(config: &mut tokio_postgres::Config, request_timeout: Duration) {
-    // The server gives up when we do. The last option wins, so one's own comes last.
-    let own = config.get_options().unwrap_or_default();
-    let milliseconds = request_timeout.as_millis();
-    let options = format!("-c statement_timeout={milliseconds} {own}");
-    config.options(options.trim_end());
+fn session(config: &mut tokio_postgres::Config, request_timeout: Duration) {
     if config.get_application_name().is_none() {
         config.application_name("apikey-shim");
     }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(request_timeout);
+    // What was sent and is not even acknowledged after this time has been given up by the request that sent it.
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(request_timeout);
     }
     // Load balancers and NATs forget a silent connection after a few minutes, without telling
     // either end; the default of two hours would leave it in the pool until a request hangs on it.
@@ -103,8 +119,10 @@ mod tests {
 
     use super::*;
 
+    const TIMES: Times = Times { connect: None, request: Duration::from_secs(5) };
+
     fn parsed(text: &str) -> tokio_postgres::Config {
-        connection(text).unwrap().0
+        connector(text, &TIMES).unwrap().config
     }
 
     #[test]
@@ -119,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(parsed(text).get_ssl_mode(), mode, "{text}");
         }
-        assert!(connection("host=/run,h sslmode=require").is_err());
+        assert!(connector("host=/run,h sslmode=require", &TIMES).is_err());
         assert_eq!(parsed("hostaddr=127.0.0.1").get_hosts().len(), 1);
     }
 
@@ -136,17 +154,30 @@ mod tests {
             "postgresql://u:secret@h/d?secret=1",
             "postgresql://u:secret@h/d?sslmode=allow",
         ] {
-            let message = connection(text).err().unwrap();
+            let message = connector(text, &TIMES).err().unwrap();
             assert!(!message.contains("secret"), "{text}: {message}");
         }
     }
 
     #[test]
-    fn sessions_are_bounded() {
-        let mut config = parsed("host=h options='-c statement_timeout=1'");
-        session(&mut config, Duration::from_secs(5));
-        assert_eq!(config.get_options(), Some("-c statement_timeout=5000 -c statement_timeout=1"));
+    fn connecting_is_bounded() {
+        let milliseconds = |text, connect: Option<u64>| {
+            let times = Times { connect: connect.map(Duration::from_millis), ..TIMES };
+            connector(text, &times).unwrap().connect_timeout.as_millis()
+        };
+        assert_eq!(milliseconds("host=a", None), 5000);
+        assert_eq!(milliseconds("host=a,b", None), 500);
+        assert_eq!(milliseconds("host=a,b connect_timeout=2", None), 2000);
+        assert_eq!(milliseconds("host=a,b connect_timeout=2", Some(100)), 100);
+        assert_eq!(milliseconds("host=a connect_timeout=60", None), 5000);
+    }
+
+    #[test]
+    fn sessions_have_a_name_and_notice_a_dead_line() {
+        let config = parsed("host=h");
         assert_eq!(config.get_application_name(), Some("apikey-shim"));
-        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(5)));
+        assert_eq!(config.get_keepalives_idle(), Duration::from_secs(60));
+        assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(5)));
+        assert_eq!(parsed("host=h application_name=n").get_application_name(), Some("n"));
     }
 }

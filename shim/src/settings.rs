@@ -13,7 +13,7 @@ use crate::client_address::TrustedProxies;
 use crate::connections::Connections;
 use crate::cors::Cors;
 use crate::database::{Database, Limits};
-use crate::database_settings::{connection, identifier, password, session};
+use crate::database_settings::{Times, connector, identifier, password};
 use crate::routes::App;
 use crate::server::ServerLimits;
 use crate::tenant::Tenancy;
@@ -103,12 +103,13 @@ fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
 }
 
 fn database(arguments: &Arguments, tenancy: &Tenancy) -> Result<Arc<Database>, Invalid> {
-    let (mut config, tls) = of("database", connection(&arguments.database))?;
+    let times = Times { connect: arguments.connect_timeout, request: arguments.request_timeout };
+    let mut connector = of("database", connector(&arguments.database, &times))?;
+    let config = &mut connector.config;
     if let Some(path) = arguments.database_password_file.as_deref() {
         let password = password(path, config.get_password().is_some());
         config.password(of("database-password-file", password)?);
     }
-    session(&mut config, arguments.request_timeout);
     let schema = arguments.schema.as_deref().filter(|name| !name.is_empty());
     of("schema", schema.map_or(Ok(()), identifier))?;
     let limits = Limits {
@@ -118,7 +119,7 @@ fn database(arguments: &Arguments, tenancy: &Tenancy) -> Result<Arc<Database>, I
     };
     let with_tenant = tenancy.any().is_some();
     let connections =
-        Connections::new(config, tls, schema, with_tenant, limits.connections, limits.request);
+        Connections::new(connector, schema, with_tenant, limits.connections, limits.request);
     let connections = of("database", connections.map_err(|error| error.to_string()))?;
     Ok(Database::new(connections, limits))
 }

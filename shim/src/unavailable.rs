@@ -4,15 +4,17 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use deadpool_postgres::{PoolError, TimeoutType};
+use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
+
+use crate::cannot_connect::CannotConnect;
 
 #[derive(Debug)]
 pub enum Unavailable {
     /// There was no connection to be had.
     Busy,
-    Pool(PoolError),
+    Pool(PoolError<CannotConnect>),
     Query(Error),
     TooSlow(Duration),
 }
@@ -34,12 +36,21 @@ impl Unavailable {
             return false;
         };
         match error.code() {
-            Some(code) => {
-                [SqlState::ADMIN_SHUTDOWN, SqlState::INVALID_SQL_STATEMENT_NAME].contains(code)
-            }
+            Some(_) => ends_session(error) || is_of_swapped_session(error),
             None => error.is_closed() || is_io(error),
         }
     }
+}
+
+/// Anything that is no ordinary error of a statement: below SQL, or the server's or a pooler's last word.
+pub fn ends_session(error: &Error) -> bool {
+    error.as_db_error().is_none_or(|error| ["FATAL", "PANIC"].contains(&error.severity()))
+}
+
+/// A prepared statement is not there, or another one of its name is: a pooler has changed the session under us.
+pub fn is_of_swapped_session(error: &Error) -> bool {
+    let swaps = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT];
+    error.code().is_some_and(|code| swaps.contains(code))
 }
 
 fn is_io(error: &Error) -> bool {
@@ -56,9 +67,9 @@ impl fmt::Display for Unavailable {
             Self::Pool(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => {
                 f.write_str("connecting took too long (--request-timeout)")
             }
-            Self::Pool(PoolError::Backend(error)) => describe(error, "cannot connect: ", f),
+            Self::Pool(PoolError::Backend(error)) => write!(f, "cannot connect: {error}"),
             Self::Pool(error) => write!(f, "connection pool: {error}"),
-            Self::Query(error) => describe(error, "", f),
+            Self::Query(error) => describe(error, f),
             Self::TooSlow(limit) => write!(
                 f,
                 "no answer within {} (--request-timeout)",
@@ -68,8 +79,7 @@ impl fmt::Display for Unavailable {
     }
 }
 
-fn describe(error: &Error, prefix: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_str(prefix)?;
+pub fn describe(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Some(database) = error.as_db_error() {
         return write!(f, "{} (SQLSTATE {})", database.message(), database.code().code());
     }

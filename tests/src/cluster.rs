@@ -3,6 +3,7 @@
 use crate::program::{program, run};
 use crate::{Login, from_test_script};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -26,9 +27,17 @@ impl Cluster {
         Self::of_server(&from_test_script("PG_CONFIG"), settings)
     }
 
+    /// A private one whose files are in this directory.
+    pub fn private_in(directory: &Path, settings: &[&str]) -> Self {
+        Self::make(own_directory(directory), &from_test_script("PG_CONFIG"), settings)
+    }
+
     /// A private one of the server that this pg_config belongs to.
     pub fn of_server(pg_config: &str, settings: &[&str]) -> Self {
-        let (own, directory) = own_directory();
+        Self::make(own_directory(Path::new("/tmp")), pg_config, settings)
+    }
+
+    fn make((own, directory): (TempDir, PathBuf), pg_config: &str, settings: &[&str]) -> Self {
         let arguments = [&["0", "fsync = off"], settings].concat();
         // PG would contradict a PG_CONFIG of another major.
         let mut init = command("init", &directory);
@@ -40,7 +49,7 @@ impl Cluster {
 
     /// A running read-only copy that follows this one.
     pub fn standby(&self) -> Self {
-        let (own, directory) = own_directory();
+        let (own, directory) = own_directory(Path::new("/tmp"));
         let primary = self.directory.to_str().unwrap();
         script("standby", &directory, &[primary]);
         let standby = Self { directory, own: Some(own) };
@@ -66,6 +75,19 @@ impl Cluster {
         script("upgrade", &self.directory, &[]);
     }
 
+    /// A stopped one starts as a standby next time, of nobody.
+    pub fn make_standby(&self) {
+        let data = self.directory.join("data");
+        let (signal, owner) = (data.join("standby.signal"), fs::metadata(&data).unwrap());
+        fs::write(&signal, "").unwrap();
+        chown(&signal, Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+
+    /// Whether all that is in it goes with it.
+    pub fn is_private(&self) -> bool {
+        self.own.is_some()
+    }
+
     pub fn port(&self) -> u16 {
         self.file("port").trim().parse().unwrap()
     }
@@ -80,7 +102,7 @@ impl Cluster {
         self.file("log")
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         let path = self.directory.join(name);
         fs::read(&path)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -96,8 +118,8 @@ impl Drop for Cluster {
     }
 }
 
-fn own_directory() -> (TempDir, PathBuf) {
-    let own = tempfile::Builder::new().prefix("apikey-own.").tempdir_in("/tmp").unwrap();
+fn own_directory(parent: &Path) -> (TempDir, PathBuf) {
+    let own = tempfile::Builder::new().prefix("apikey-own.").tempdir_in(parent).unwrap();
     let directory = own.path().join("cluster");
     (own, directory)
 }

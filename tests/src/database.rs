@@ -149,7 +149,7 @@ impl Default for Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || self.cluster.is_private() {
             return; // Left to be looked at, and gone with the cluster.
         }
         self.maintenance(&format!("DROP DATABASE {} WITH (FORCE)", self.name));

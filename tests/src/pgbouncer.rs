@@ -1,7 +1,7 @@
-//! A real pgbouncer, in transaction mode, with one connection to the server for all its clients.
+//! A real pgbouncer, in transaction mode, with one connection to the server for all its clients, unless it is told otherwise.
 
 use crate::database::{Database, Login};
-use crate::program::program;
+use crate::program::{program, run};
 use postgres::{Client, Config, NoTls};
 use std::fs::File;
 use std::net::TcpListener;
@@ -23,6 +23,10 @@ pub struct Pgbouncer {
 impl Pgbouncer {
     /// In front of `database`, whose server sees all clients as `login`.
     pub fn start(database: &Database, login: &Login) -> Self {
+        Self::start_with(database, login, &["default_pool_size = 1"])
+    }
+
+    pub fn start_with(database: &Database, login: &Login, settings_lines: &[&str]) -> Self {
         // Read by the unprivileged user that it runs as.
         let files = tempfile::Builder::new()
             .prefix("apikey-pgbouncer.")
@@ -42,7 +46,8 @@ impl Pgbouncer {
                  unix_socket_dir =
                  auth_type = any
                  pool_mode = transaction
-                 default_pool_size = 1\n",
+                 {settings_lines}\n",
+                settings_lines = settings_lines.join("\n"),
                 name = database.name,
                 server_port = database.port(),
                 role = login.role,
@@ -62,6 +67,18 @@ impl Pgbouncer {
             sleep(Duration::from_millis(50));
         }
         pooler
+    }
+
+    /// Whether the installed one is of this version or a newer one.
+    pub fn has_version(major: u32, minor: u32) -> bool {
+        let version = run(&mut program(SCRIPT, &["--version"])).success();
+        let number = version.split_whitespace().nth(1).unwrap_or_default();
+        let mut parts = number.split('.').map_while(|part| part.parse::<u32>().ok());
+        (parts.next(), parts.next()) >= (Some(major), Some(minor))
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn connect(&self) -> Client {

@@ -38,7 +38,8 @@ impl Shim {
         without_settings(&mut command);
         let mut child = command
             .env("APIKEY_LISTEN", "127.0.0.1:0") // which a flag overrides
-            .args(["--database", conninfo, "--log", "trace"])
+            .env("APIKEY_LOG", "trace")
+            .args(["--database", conninfo])
             .args(["--database-password-file", password.to_str().unwrap()])
             .args(flags)
             .stdout(Stdio::piped())
@@ -66,6 +67,10 @@ impl Shim {
     /// What it has logged so far, at the most talkative level.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.files.path().join("log")).unwrap()
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {

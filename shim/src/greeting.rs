@@ -1,0 +1,73 @@
+//! The first words on a new connection: is this a session of our own or a pooler's, and what kind of server is it?
+//!
+//! A pooler in transaction mode (pgbouncer, say) hands each statement to a session that others use as well. What is
+//! prepared or set in one session is not there in the next, or is somebody else's of the same name. So whoever connects
+//! gives the session a mark, in the startup packet's `options`: a direct connection has it, and a session of the pooler's
+//! has none or another one.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use crate::session_attributes::Attributes;
+
+/// A setting that is nobody's, and that anybody may set.
+const MARK: &str = "apikey_shim.session";
+
+pub struct Greeting {
+    mark: u64,
+    statement_timeout: Duration,
+}
+
+pub struct Reply {
+    pub is_direct: bool,
+    pub attributes: Attributes,
+}
+
+impl Greeting {
+    pub fn new(statement_timeout: Duration) -> Self {
+        Self { mark: rand::random(), statement_timeout }
+    }
+
+    /// The server gives up a statement when we do. The last option wins, so one's own come last.
+    pub fn options(&self, own: Option<&str>) -> String {
+        let Self { mark, statement_timeout } = self;
+        let own = own.unwrap_or_default();
+        let milliseconds = statement_timeout.as_millis();
+        let options = format!("-c {MARK}={mark} -c statement_timeout={milliseconds} {own}");
+        options.trim_end().to_owned()
+    }
+
+    pub async fn exchange(&self, client: &Client) -> Result<Reply, Error> {
+        let question = format!(
+            "SELECT pg_catalog.current_setting('{MARK}', true) IS NOT DISTINCT FROM '{}',
+                    pg_catalog.pg_is_in_recovery(),
+                    pg_catalog.current_setting('transaction_read_only') = 'on'",
+            self.mark
+        );
+        let messages = client.simple_query(&question).await?;
+        let row = messages.into_iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let is = |column| row.as_ref().and_then(|row| row.get(column)) == Some("t");
+        let attributes = Attributes { is_standby: is(1), is_read_only: is(2) };
+        Ok(Reply { is_direct: is(0), attributes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ones_own_options_win() {
+        let greeting = Greeting { mark: 7, statement_timeout: Duration::from_secs(5) };
+        let options = greeting.options(Some("-c statement_timeout=1"));
+        assert_eq!(
+            options,
+            "-c apikey_shim.session=7 -c statement_timeout=5000 -c statement_timeout=1"
+        );
+        assert!(greeting.options(None).ends_with("=5000"));
+    }
+}

@@ -1,0 +1,69 @@
+//! `kill -9`, of whatever there is to kill.
+
+use crate::scene::{
+    FLAGS, Scene, a_while, assert_recovered, assert_right, is_any_unavailable, recovery_and_a_while,
+};
+use apikey_tests::{Seen, Shim, eventually, one, signal};
+use std::time::Instant;
+
+#[test]
+fn kill_9_of_the_postmaster() {
+    let scene = Scene::new(&[], &[]);
+    let load = scene.load();
+    a_while();
+    scene.database.cluster.kill_postmaster();
+    a_while();
+    scene.database.cluster.start();
+    let back = Instant::now();
+    recovery_and_a_while();
+    let seen = load.stop();
+    assert_right(&seen);
+    assert!(is_any_unavailable(&seen));
+    assert_recovered(&seen, back, &scene.shim);
+}
+
+/// Postgres then ends all other backends too, because that one may have left the shared memory in disorder.
+#[test]
+fn kill_9_of_one_backend() {
+    let scene = Scene::new(&[], &[]);
+    let load = scene.load();
+    a_while();
+    let mut client = scene.database.superuser();
+    let of_shim = "SELECT pid FROM pg_stat_activity WHERE application_name = 'apikey-shim' LIMIT 1";
+    signal("KILL", &[one(&mut client, of_shim).unwrap().parse().unwrap()]);
+    eventually("Postgres ends all backends", || client.batch_execute("SELECT 1").is_err());
+    eventually("Postgres takes connections", || {
+        scene.database.client_program("psql", &["-c", "SELECT 1"]).code == Some(0)
+    });
+    let back = Instant::now();
+    recovery_and_a_while();
+    let seen = load.stop();
+    assert_right(&seen);
+    assert_recovered(&seen, back, &scene.shim);
+    let crashed = "terminated by signal 9";
+    assert!(scene.database.cluster.log().contains(crashed));
+}
+
+#[test]
+fn kill_9_of_the_shim() {
+    let mut scene = Scene::new(&[], &[]);
+    let load = scene.load();
+    a_while();
+    let killed = Instant::now();
+    scene.shim.signal("KILL");
+    scene.shim.wait();
+    a_while();
+    let address = scene.shim.address.to_string();
+    let flags = [&FLAGS[..], &["--listen", &address]].concat();
+    let conninfo = scene.database.conninfo(&scene.login);
+    let second = Shim::start_as(&scene.login, &conninfo, &flags);
+    let back = Instant::now();
+    recovery_and_a_while();
+    let seen = load.stop();
+    let is_unanswered = |seen: &&Seen| seen.status.is_none();
+    assert!(seen.iter().filter(is_unanswered).all(|seen| seen.at + seen.took >= killed));
+    let answered: Vec<_> = seen.iter().filter(|seen| !is_unanswered(seen)).cloned().collect();
+    assert!(answered.len() < seen.len(), "nobody met the gap");
+    assert_right(&answered);
+    assert_recovered(&seen, back, &second);
+}
