@@ -15,6 +15,7 @@ mod processes;
 mod program;
 mod proxy;
 mod shim;
+mod tmpfs;
 mod waiting;
 
 pub use cluster::Cluster;
@@ -29,6 +30,7 @@ pub use processes::{Frozen, signal};
 pub use program::{Output, program, run};
 pub use proxy::{Proxy, ProxyFiles, free_address};
 pub use shim::{Answer, Shim, short_run};
+pub use tmpfs::Tmpfs;
 pub use waiting::eventually;
 
 /// The key of the published examples: nobody's here.

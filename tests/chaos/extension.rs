@@ -1,0 +1,62 @@
+//! A DBA changes the extension while it is in use.
+
+use crate::scene::{
+    FLAGS, Scene, a_while, assert_recovered, assert_right, is_any_unavailable, keys,
+    recovery_and_a_while,
+};
+use apikey_tests::{Asked, Cluster, Database, Shim};
+use std::time::Instant;
+
+#[test]
+fn drop_extension_under_load() {
+    let scene = Scene::new(&[], &[]);
+    let mut client = scene.database.superuser();
+    client.batch_execute("CREATE TABLE kept AS SELECT * FROM apikey.key").unwrap();
+    let load = scene.load();
+    a_while();
+    client.batch_execute("DROP EXTENSION apikey").unwrap();
+    a_while();
+    scene.shim.ask(scene.good()).assert_problem(503);
+    let log = scene.shim.log();
+    assert!(log.contains("SQLSTATE 42883") && log.contains("apikey_check"), "{log}");
+    // In one transaction: keys are unknown between the first and the last statement, and nobody is to see that.
+    let restore = format!(
+        "BEGIN; CREATE EXTENSION apikey; INSERT INTO apikey.key SELECT * FROM kept;
+         GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {}; COMMIT",
+        scene.login.role
+    );
+    client.batch_execute(&restore).unwrap();
+    let back = Instant::now();
+    recovery_and_a_while();
+    let seen = load.stop();
+    assert_right(&seen);
+    assert!(is_any_unavailable(&seen));
+    assert_recovered(&seen, back, &scene.shim);
+}
+
+#[test]
+fn extension_upgraded_under_load() {
+    for version in ["0.1.0", "0.2.0"] {
+        let cluster = Cluster::private(&["shared_preload_libraries = 'apikey'"]);
+        let mut database = Database::without_extension(cluster);
+        let mut client = database.superuser();
+        let login = database.login("checker", "");
+        let create = format!(
+            "CREATE EXTENSION apikey VERSION '{version}';
+             GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {}",
+            login.role
+        );
+        client.batch_execute(&create).unwrap();
+        let keys: Vec<Asked> = keys(&database);
+        let shim = Shim::start_as(&login, &database.conninfo(&login), &FLAGS);
+        let scene = Scene { shim, keys, login, database };
+        let load = scene.load();
+        a_while();
+        client.batch_execute("ALTER EXTENSION apikey UPDATE").unwrap();
+        let back = Instant::now();
+        recovery_and_a_while();
+        let seen = load.stop();
+        assert_right(&seen);
+        assert_recovered(&seen, back, &scene.shim);
+    }
+}
