@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::forwarded::ForwardedHeader;
+use crate::log::LogFormat;
 
 /// Answers "is this API key valid?" over HTTP, with one SQL call of apikey_check.
 ///
@@ -141,6 +142,31 @@ pub struct Arguments {
         default_value = "info"
     )]
     pub log: String,
+
+    /// How to log: text for people, json for programs; auto is text on a terminal, else json
+    #[arg(
+        long,
+        env = "APIKEY_LOG_FORMAT",
+        value_name = "FORMAT",
+        help_heading = "Log",
+        default_value = "auto",
+        value_enum
+    )]
+    pub log_format: LogFormat,
+
+    /// Log a line for each request, at level info
+    #[arg(long, env = "APIKEY_LOG_REQUESTS", help_heading = "Log")]
+    pub log_requests: bool,
+
+    /// Address and port for Prometheus to read /metrics at, without a password: for a network that
+    /// clients do not reach. Without it there are no metrics to read
+    #[arg(
+        long,
+        env = "APIKEY_METRICS_LISTEN",
+        value_name = "ADDRESS:PORT",
+        help_heading = "Metrics"
+    )]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 const FOOTER: &str = "\
@@ -151,6 +177,7 @@ Example:
 
 Routes: /api/user/keytest/ and /admin/api/user/keytest/ (200, 401, 503), /auth for proxies
 (200, 401, 403, 503), /live, /ready.
+With --metrics-listen, and at that address alone: /metrics.
 
 Exit status: 0 after SIGTERM or SIGINT, 64 wrong settings, 69 cannot listen, 70 anything else.";
 

@@ -5,19 +5,21 @@ use std::net::IpAddr;
 
 use hyper::Request;
 
-use crate::decision::{Decision, Refusal};
+use crate::decision::Decision;
 use crate::problem::{Answer, Problem, no_body};
-use crate::routes::{App, unavailable};
+use crate::refusal::Refusal;
+use crate::routes::App;
 use crate::{credentials, identity_headers, scope};
 
 pub async fn answer<B>(app: &App, peer: IpAddr, request: &Request<B>) -> Result<Answer, Problem> {
     let (uri, headers) = (request.uri(), request.headers());
-    let key = credentials::key(headers).ok_or(Problem::Unauthorized)?;
-    let tenant = app.tenancy.of(uri, headers).map_err(|_| Problem::Unauthorized)?;
+    let key = credentials::key(headers).ok_or_else(|| app.refused(Refusal::NoKey))?;
+    let tenant = app.tenancy.of(uri, headers);
+    let tenant = tenant.map_err(|_| app.refused(Refusal::UnknownHost))?;
     let client = app.proxies.client(peer, headers);
     let scope = scope::wanted(uri, headers);
     let decision = app.database.authorize(key, client, tenant.as_deref(), scope).await;
-    match decision.map_err(unavailable)? {
+    match decision.map_err(|cause| app.unavailable(cause))? {
         Decision::Allowed(identity) => {
             let mut answer = no_body();
             // Cannot fail, as the tests of it show.
@@ -25,8 +27,6 @@ pub async fn answer<B>(app: &App, peer: IpAddr, request: &Request<B>) -> Result<
                 .map_err(|_| Problem::Unavailable)?;
             Ok(answer)
         }
-        Decision::Refused(Refusal::InvalidKey) => Err(Problem::Unauthorized),
-        Decision::Refused(Refusal::WrongAddress) => Err(Problem::WrongAddress),
-        Decision::Refused(Refusal::MissingScope) => Err(Problem::MissingScope),
+        Decision::Refused(refusal) => Err(app.refused(refusal)),
     }
 }

@@ -35,6 +35,10 @@ impl<T> Queue<T> {
         Self { waiting: VecDeque::new(), left: 0, connections, fresh: 0, slow: 0 }
     }
 
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub fn join(&mut self, item: T) -> Ticket {
         let ticket = Ticket(self.left + self.waiting.len() as u64);
         self.waiting.push_back(item);

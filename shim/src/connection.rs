@@ -36,6 +36,7 @@ pub async fn serve(
     slowness: Duration,
     stop: impl Future<Output = ()>,
 ) {
+    let _open = app.metrics.connection();
     let service = service_fn(|request: Request<Incoming>| {
         let app = app.clone();
         Box::pin(async move { Ok::<_, Infallible>(app.respond(peer, &request).await) })
@@ -61,7 +62,7 @@ pub async fn serve(
         debug!(%error, "connection ends");
         unanswered(&error, socket.held_back(), &parts.read_buf)
     });
-    let farewell = close(socket.into_stream(), problem.map(|problem| app.refuse(problem)));
+    let farewell = close(socket.into_stream(), problem.map(|problem| app.refuse(peer, problem)));
     // The bound is for the farewell as a whole: a client that neither reads nor leaves.
     let _ = timeout(LINGER, farewell).await;
 }

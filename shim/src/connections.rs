@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use tracing::debug;
 
 use crate::connector::{Connection, Connector};
+use crate::extension_stats::{self, Stats};
 use crate::statement::{Asked, Parameters, Question, Statement};
 use crate::unavailable::{Unavailable, ends_session, is_of_swapped_session};
 
@@ -37,6 +38,22 @@ impl Connections {
         let (check, authorize) =
             (Statement::check(schema, with_tenant), Statement::authorize(schema));
         Ok(Self { pool, check, authorize })
+    }
+
+    /// Those that are open: how many are in use, and how many are not.
+    pub fn open(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size.saturating_sub(status.available), status.available)
+    }
+
+    /// What the extension has counted, if our role may read it.
+    pub async fn stats(&self) -> Result<Option<Stats>, Unavailable> {
+        let connection = self.pool.get().await.map_err(Unavailable::Pool)?;
+        // Who gives up leaves a question on the connection, as in `ask_once`.
+        let connection = scopeguard::guard(connection, |used| drop(Object::take(used)));
+        let stats = extension_stats::read(&connection).await.map_err(Unavailable::Query)?;
+        drop(ScopeGuard::into_inner(connection));
+        Ok(stats)
     }
 
     /// A row for each question, in their order, in one round trip.

@@ -56,7 +56,7 @@ impl Cors {
         } else {
             set(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("WWW-Authenticate, Retry-After"),
+                HeaderValue::from_static("WWW-Authenticate, Retry-After, X-Request-Id"),
             );
         }
     }

@@ -35,6 +35,15 @@ fn well_formed(key: &str) -> Option<&str> {
     plausible.then_some(key)
 }
 
+/// The public half of a text that has exactly the shape of a key. Of any other text nobody knows what is secret.
+pub fn prefix(key: &str) -> Option<&str> {
+    let (prefix, secret) = key.split_once('.')?;
+    let has = |part: &str, length| {
+        part.len() == length && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    (has(prefix, 8) && has(secret, 32)).then_some(prefix)
+}
+
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -100,6 +109,26 @@ mod tests {
         assert_eq!(key_of(&[("x-api-key", "A.b"), ("x-api-key", "A.b")]), None);
         assert_eq!(key_of(&[("authorization", "Basic QTpi"), ("x-api-key", "A.b")]), None);
         assert_eq!(key_of(&[good, ("x-api-key", "C.d")]).as_deref(), Some("A.b"));
+    }
+
+    #[test]
+    fn only_a_key_has_a_prefix() {
+        let key = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";
+        assert_eq!(prefix(key), Some("Map0K71T"));
+        for other in [
+            "",
+            "Map0K71T",
+            "Map0K71T.",
+            &key[1..],
+            &key[..40],
+            &format!("{key}W"),
+            &key.replace('.', "-"),
+            &key.replace("rcs", "r.s"),
+            &key.replace("Map", "M+p"),
+            &format!("{}.{}", &key[9..], &key[..8]),
+        ] {
+            assert_eq!(prefix(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 use crate::batch::Queue;
 use crate::connections::Connections;
 use crate::decision::Decision;
+use crate::extension_stats::Stats;
 use crate::statement::{Asked, Question};
 use crate::unavailable::Unavailable;
 
@@ -32,6 +33,16 @@ pub struct Limits {
     pub wait: Duration,
     /// For a whole call: waiting for a connection, connecting, asking.
     pub request: Duration,
+}
+
+/// What is in use at the moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Connections.
+    pub in_use: i64,
+    pub idle: i64,
+    /// Requests.
+    pub waiting: i64,
 }
 
 /// A question and who waits for the answer.
@@ -96,6 +107,18 @@ impl Database {
             Ok(Err(_)) => Err(Arc::new(Unavailable::Busy)),
             Err(_) => Err(Arc::new(Unavailable::TooSlow(self.limits.request))),
         }
+    }
+
+    pub fn usage(&self) -> Usage {
+        let (in_use, idle) = self.connections.open();
+        let [in_use, idle, waiting] =
+            [in_use, idle, self.queue().waiting()].map(|count| count as i64);
+        Usage { in_use, idle, waiting }
+    }
+
+    /// What the extension has counted, if our role may read it.
+    pub async fn stats(&self) -> Result<Option<Stats>, Unavailable> {
+        self.connections.stats().await
     }
 
     fn depart(self: &Arc<Self>) {

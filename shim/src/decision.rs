@@ -2,17 +2,11 @@
 
 use tokio_postgres::{Error, Row};
 
+use crate::refusal::Refusal;
+
 pub enum Decision {
     Allowed(Identity),
     Refused(Refusal),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// No valid key, for whatever reason.
-    InvalidKey,
-    WrongAddress,
-    MissingScope,
 }
 
 /// Whose key it is and what it may do, as it stands in the table.

@@ -6,16 +6,19 @@ use hyper::Request;
 
 use crate::credentials;
 use crate::problem::{Answer, Problem, content};
-use crate::routes::{App, unavailable};
+use crate::refusal::Refusal;
+use crate::routes::App;
 
 /// Postgres writes the body; it is passed on as it is. A valid key from a wrong address is
 /// still a 200, since the route protects nothing.
 pub async fn answer<B>(app: &App, peer: IpAddr, request: &Request<B>) -> Result<Answer, Problem> {
     let headers = request.headers();
-    let key = credentials::key(headers).ok_or(Problem::Unauthorized)?;
-    let tenant = app.tenancy.of(request.uri(), headers).map_err(|_| Problem::Unauthorized)?;
+    let key = credentials::key(headers).ok_or_else(|| app.refused(Refusal::NoKey))?;
+    let tenant = app.tenancy.of(request.uri(), headers);
+    let tenant = tenant.map_err(|_| app.refused(Refusal::UnknownHost))?;
     let client = app.proxies.client(peer, headers);
-    let verdict = app.database.check(key, client, tenant.as_deref()).await.map_err(unavailable)?;
-    let json = verdict.ok_or(Problem::Unauthorized)?;
+    let verdict = app.database.check(key, client, tenant.as_deref()).await;
+    let verdict = verdict.map_err(|cause| app.unavailable(cause))?;
+    let json = verdict.ok_or_else(|| app.refused(Refusal::InvalidKey))?;
     Ok(content("application/json", json))
 }

@@ -7,6 +7,7 @@ mod auth;
 mod batch;
 mod cannot_connect;
 mod client_address;
+mod complaints;
 mod connection;
 mod connections;
 mod connector;
@@ -16,13 +17,20 @@ mod credentials;
 mod database;
 mod database_settings;
 mod decision;
+mod extension_stats;
 mod forwarded;
 mod greeting;
 mod host;
 mod hosts;
 mod identity_headers;
 mod keytest;
+mod log;
+mod metrics;
+mod metrics_server;
+mod observed;
 mod problem;
+mod refusal;
+mod request_id;
 mod routes;
 mod scope;
 mod server;
@@ -36,7 +44,8 @@ mod tls;
 mod unavailable;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -86,14 +95,7 @@ fn fail(Failure(status, message): Failure) -> ExitCode {
 
 fn start(settings: Settings) -> Result<(), Failure> {
     let internal = |error: io::Error| Failure(EX_SOFTWARE, format!("error: {error}"));
-    // Set by hand and not with `init`, which would also collect the records of the `log` crate:
-    // at level debug, tokio-postgres writes the parameters of every statement there, keys in clear.
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(settings.log)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .finish();
-    tracing::subscriber::set_global_default(subscriber)
+    let log = log::start(settings.log, settings.log_format)
         .map_err(|error| internal(io::Error::other(error)))?;
     raise_descriptor_limit(u64::from(settings.limits.connections + settings.pool_size));
 
@@ -105,10 +107,7 @@ fn start(settings: Settings) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
-        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-            let message = format!("error: cannot listen on {}: {error}", settings.listen);
-            Failure(EX_UNAVAILABLE, message)
-        })?;
+        let listener = listen(settings.listen).await?;
         let address = listener.local_addr().map_err(internal)?;
         info!(version = env!("CARGO_PKG_VERSION"), %address, "apikey-shim starts");
         // On standard output for whoever started us with port 0, whatever --log says.
@@ -116,6 +115,12 @@ fn start(settings: Settings) -> Result<(), Failure> {
 
         let app = Arc::new(settings.app);
         tokio::spawn(greet(app.clone()));
+        if let Some(address) = settings.metrics_listen {
+            let listener = listen(address).await?;
+            let address = listener.local_addr().map_err(internal)?;
+            info!(url = format!("http://{address}/metrics"), "metrics can be read");
+            tokio::spawn(metrics_server::run(listener, app.clone(), log.lost.clone()));
+        }
         let stop = async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -124,6 +129,12 @@ fn start(settings: Settings) -> Result<(), Failure> {
         };
         server::run(listener, app, settings.limits, stop).await;
         Ok(())
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure(EX_UNAVAILABLE, format!("error: cannot listen on {address}: {error}"))
     })
 }
 

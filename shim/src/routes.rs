@@ -2,18 +2,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request};
-use tracing::{debug, warn};
+use hyper::{HeaderMap, Method, Request};
 
 use crate::auth;
 use crate::client_address::TrustedProxies;
+use crate::complaints::Complaints;
 use crate::cors::Cors;
 use crate::database::Database;
 use crate::keytest;
+use crate::metrics::Metrics;
+use crate::observed::Observed;
 use crate::problem::{Answer, Problem, content, no_content};
+use crate::refusal::Refusal;
 use crate::tenant::Tenancy;
 use crate::unavailable::Unavailable;
 
@@ -25,6 +27,8 @@ pub struct App {
     pub cors: Cors,
     /// The `WWW-Authenticate` of every 401 (RFC 9110, 11.6.1).
     pub challenge: HeaderValue,
+    pub metrics: Metrics,
+    pub complaints: Arc<Complaints>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +58,37 @@ impl Route {
             _ => Err(Problem::NotFound),
         }
     }
+
+    /// In metrics and logs.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Keytest => "keytest",
+            Self::Auth => "auth",
+            Self::Live => "live",
+            Self::Ready => "ready",
+            Self::Description => "openapi",
+        }
+    }
+}
+
+/// In metrics and logs. Any token may be a method (RFC 9110, 9.1).
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 impl App {
     /// The body of the request, if any, is not looked at; hyper closes the connection rather
     /// than read much of it.
     pub async fn respond<B>(&self, peer: IpAddr, request: &Request<B>) -> Answer {
-        let started = Instant::now();
         let route = Route::of(request.uri().path());
+        let name = route.map_or("other", Route::name);
+        let observed =
+            Observed::begin(self, peer, name, method_name(request.method()), request.headers());
         let preflight = Cors::is_preflight(request);
         let outcome = match route {
             Err(problem) => Err(problem),
@@ -75,21 +102,17 @@ impl App {
         let mut answer = outcome.unwrap_or_else(|problem| self.problem(problem));
         let origin = self.cors.allowed(request.headers());
         self.cors.mark(origin, preflight, &mut answer);
-        // Never the path as it was sent: somebody may have put a key into it.
-        debug!(
-            %peer,
-            method = %request.method(),
-            ?route,
-            status = answer.status().as_u16(),
-            elapsed = ?started.elapsed(),
-        );
+        observed.answered(&mut answer);
         answer
     }
 
     /// The answer to something that is no request, and so has no origin and no method.
-    pub fn refuse(&self, problem: Problem) -> Answer {
+    pub fn refuse(&self, peer: IpAddr, problem: Problem) -> Answer {
+        let (none, headers) = ("none", HeaderMap::new());
+        let observed = Observed::begin(self, peer, none, none, &headers);
         let mut answer = self.problem(problem);
         self.cors.mark(None, false, &mut answer);
+        observed.answered(&mut answer);
         answer
     }
 
@@ -110,10 +133,22 @@ impl App {
             Route::Live => Ok(content("application/json", r#"{"status":"live"}"#)),
             Route::Description => Ok(content("application/json", DESCRIPTION)),
             Route::Ready => {
-                self.can_check().await.map_err(unavailable)?;
+                self.can_check().await.map_err(|cause| self.unavailable(cause))?;
                 Ok(content("application/json", r#"{"status":"ready"}"#))
             }
         }
+    }
+
+    pub fn refused(&self, refusal: Refusal) -> Problem {
+        self.metrics.refused(refusal);
+        refusal.problem()
+    }
+
+    /// The cause is for the operator, the problem for the client.
+    pub fn unavailable(&self, cause: Arc<Unavailable>) -> Problem {
+        self.metrics.unavailable(cause.kind());
+        self.complaints.add(cause);
+        Problem::Unavailable
     }
 
     fn problem(&self, problem: Problem) -> Answer {
@@ -123,12 +158,6 @@ impl App {
         }
         answer
     }
-}
-
-/// The cause is for the operator, the problem for the client.
-pub fn unavailable(cause: Arc<Unavailable>) -> Problem {
-    warn!(%cause, "the database gave no answer");
-    Problem::Unavailable
 }
 
 #[cfg(test)]

@@ -10,10 +10,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Arguments;
 use crate::client_address::TrustedProxies;
+use crate::complaints::Complaints;
 use crate::connections::Connections;
 use crate::cors::Cors;
 use crate::database::{Database, Limits};
 use crate::database_settings::{Times, connector, identifier, password};
+use crate::log::{self, LogFormat};
+use crate::metrics::Metrics;
 use crate::routes::App;
 use crate::server::ServerLimits;
 use crate::tenant::Tenancy;
@@ -25,6 +28,8 @@ pub struct Settings {
     pub limits: ServerLimits,
     pub pool_size: u32,
     pub log: EnvFilter,
+    pub log_format: LogFormat,
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// A setting and what is wrong with it.
@@ -46,11 +51,13 @@ fn of<T>(flag: &'static str, outcome: Result<T, String>) -> Result<T, Invalid> {
 
 impl Settings {
     pub fn new(arguments: Arguments) -> Result<Self, Invalid> {
-        let log = EnvFilter::try_new(&arguments.log).map_err(|error| error.to_string());
+        let log = log::filter(&arguments.log, arguments.log_requests);
         let tenancy = tenancy(&arguments)?;
         Ok(Self {
             listen: arguments.listen,
             log: of("log", log)?,
+            log_format: arguments.log_format,
+            metrics_listen: arguments.metrics_listen,
             limits: ServerLimits {
                 connections: arguments.max_connections,
                 header_bytes: arguments.max_header_bytes as usize,
@@ -70,6 +77,8 @@ impl Settings {
                 challenge: of("realm", challenge(&arguments.realm))?,
                 database: database(&arguments, &tenancy)?,
                 tenancy,
+                metrics: Metrics::new(arguments.max_connections, arguments.pool_size),
+                complaints: Arc::new(Complaints::default()),
             },
         })
     }

@@ -10,6 +10,34 @@ use tokio_postgres::error::SqlState;
 
 use crate::cannot_connect::CannotConnect;
 
+/// What an operator would look at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Too many requests for the pool, or too slow ones.
+    Busy,
+    /// The server, its address, the password, TLS.
+    Connect,
+    /// The connection broke.
+    Lost,
+    /// Postgres says what is wrong.
+    Sql,
+    Timeout,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [Self::Busy, Self::Connect, Self::Lost, Self::Sql, Self::Timeout];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Connect => "connect",
+            Self::Lost => "lost",
+            Self::Sql => "sql",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum Unavailable {
     /// There was no connection to be had.
@@ -20,6 +48,19 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Busy => Kind::Busy,
+            Self::Pool(_) => Kind::Connect,
+            Self::TooSlow(_) => Kind::Timeout,
+            Self::Query(error) => match error.code() {
+                Some(&SqlState::QUERY_CANCELED) => Kind::Timeout,
+                Some(_) => Kind::Sql,
+                None => Kind::Lost,
+            },
+        }
+    }
+
     /// Postgres says that what it was asked cannot be done, which may be about a part of it. Not if it ran
     /// out of time: parts take no less.
     pub fn is_of_a_statement(&self) -> bool {

@@ -36,6 +36,8 @@ fn each_wrong_setting_is_named() {
         ("--realm", "line\nbreak"),
         ("--shutdown-timeout", "-1s"),
         ("--log", "apikey=loudest"),
+        ("--log-format", "xml"),
+        ("--metrics-listen", "nowhere"),
     ] {
         let environment = format!("APIKEY_{}", flag[2..].to_uppercase().replace('-', "_"));
         let database = if flag == "--database" { &[][..] } else { &DATABASE };

@@ -37,8 +37,7 @@ impl Shim {
         let mut command = program(&from_test_script("APIKEY_SHIM"), &[]);
         without_settings(&mut command);
         let mut child = command
-            .env("APIKEY_LISTEN", "127.0.0.1:0") // which a flag overrides
-            .env("APIKEY_LOG", "trace")
+            .envs([("APIKEY_LISTEN", "127.0.0.1:0"), ("APIKEY_LOG", "trace")]) // which a flag overrides
             .args(["--database", conninfo])
             .args(["--database-password-file", password.to_str().unwrap()])
             .args(flags)
@@ -64,9 +63,35 @@ impl Shim {
         self.url("/api/user/keytest/")
     }
 
-    /// What it has logged so far, at the most talkative level.
+    /// What it has logged so far, at the most talkative level. A thread of its own writes it: what is there, is
+    /// there when nothing has been added for a moment.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.files.path().join("log")).unwrap()
+        let read = || std::fs::read_to_string(self.files.path().join("log")).unwrap();
+        let mut log = read();
+        for _ in 0..50 {
+            sleep(Duration::from_millis(50));
+            let later = read();
+            if later.len() == log.len() {
+                break;
+            }
+            log = later;
+        }
+        log
+    }
+
+    /// Where `--metrics-listen` with port 0 has led to.
+    pub fn metrics_address(&self) -> SocketAddr {
+        let log = self.log();
+        let (_, rest) = log.split_once("http://").unwrap_or_else(|| panic!("no metrics: {log}"));
+        let (address, _) = rest.split_once("/metrics").unwrap();
+        address.parse().unwrap()
+    }
+
+    /// The same request at the address of the metrics.
+    pub fn ask_for_metrics(&self, method: &str, path: &str) -> Answer {
+        let mut stream = connect(self.metrics_address());
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        Answer::read(stream)
     }
 
     pub fn process(&self) -> u32 {
@@ -90,9 +115,7 @@ impl Shim {
     }
 
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream
+        connect(self.address)
     }
 
     /// What it answers to these bytes until it closes the connection; a client that says all that it
@@ -121,6 +144,12 @@ impl Shim {
     }
 }
 
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+}
+
 impl Drop for Shim {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -146,12 +175,25 @@ pub fn short_run(flags: &[&str], environment: &[(&str, &str)]) -> Output {
     run(command.args(flags).envs(environment.iter().copied()))
 }
 
-/// An answer, byte by byte, but for the line with the date.
+/// An answer, byte by byte, but for the lines with the date and the request's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub head: String,
     pub body: String,
+    pub request_id: RequestId,
 }
+
+/// Of two answers that are the same, each has its own.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub Option<String>);
+
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_some() == other.0.is_some()
+    }
+}
+
+impl Eq for RequestId {}
 
 impl Answer {
     pub fn read(mut stream: impl Read) -> Self {
@@ -160,9 +202,17 @@ impl Answer {
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) =
             text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-        let head: Vec<_> =
-            head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect();
-        Self { head: head.join("\n"), body: body.to_owned() }
+        let mut request_id = None;
+        let same = |line: &&str| match line.split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("x-request-id") => {
+                assert_eq!(request_id.replace(value.to_owned()), None, "two ids: {head}");
+                false
+            }
+            Some((name, _)) => !name.eq_ignore_ascii_case("date"),
+            None => true,
+        };
+        let lines: Vec<_> = head.lines().filter(same).collect();
+        Self { head: lines.join("\n"), body: body.to_owned(), request_id: RequestId(request_id) }
     }
 
     pub fn status(&self) -> u16 {
