@@ -13,6 +13,7 @@ mod logs;
 mod metrics;
 mod openapi;
 mod outages;
+mod prometheus;
 mod refusals;
 mod request_log;
 mod settings;
