@@ -7,6 +7,7 @@ mod cors;
 mod django;
 mod examples;
 mod forms;
+mod garbage;
 mod lifecycle;
 mod limits;
 mod logs;
