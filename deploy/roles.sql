@@ -71,6 +71,10 @@ SELECT format('GRANT USAGE ON SCHEMA %s TO %I', o.schema::regnamespace, w.role),
 -- What these views read is not only in tables: Postgres asks whoever reads them for this, too.
 GRANT EXECUTE ON FUNCTION apikey.usage_in_memory(), apikey.stats() TO apikey_auditor;
 
+-- The shim shows the extension's counters in its metrics if its role may read them. To let it, and it reads nothing else:
+--     GRANT SELECT ON apikey_stats TO apikey_shim;
+--     GRANT EXECUTE ON FUNCTION apikey.stats() TO apikey_shim;
+
 -- A manager may also use plain SQL on the table, all but its hashes. Deleting a key is left to its owner:
 -- a revoked key says more than one that is not there.
 GRANT USAGE ON SCHEMA apikey TO apikey_manager;

@@ -2,7 +2,6 @@
 
 use crate::scene::{Scene, assert_recovered, assert_right};
 use apikey_tests::{Seen, Shim};
-use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -15,12 +14,7 @@ struct Size {
 
 impl Size {
     fn of(shim: &Shim) -> Self {
-        let directory = format!("/proc/{}", shim.process());
-        let status = fs::read_to_string(format!("{directory}/status")).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = resident.unwrap().trim().trim_end_matches(" kB");
-        let descriptors = fs::read_dir(format!("{directory}/fd")).unwrap().count();
-        Self { resident_kilobytes: kilobytes.parse().unwrap(), descriptors }
+        Self { resident_kilobytes: shim.memory(), descriptors: shim.descriptors() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use apikey_tests::{Database, Samples, Shim, eventually, from_test_script, program, run};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::{File, read_to_string, write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -56,6 +57,23 @@ fn dashboard_and_alerts_name_metrics_that_there_are() {
         let is_there = samples.0.keys().any(|sample| sample.split('{').next() == Some(name));
         assert!(is_there, "{name} is not in {:#?}", samples.0.keys());
     }
+}
+
+/// Both ways: nothing is left out, and nothing was renamed.
+#[test]
+fn the_page_on_operating_has_each_metric() {
+    let mut database = Database::new();
+    let shim = shim(&mut database);
+    let text = shim.ask_for_metrics("GET", "/metrics").body;
+    let there = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let there: BTreeSet<_> = there.collect();
+    let page = read_to_string(format!("{DEPLOY}/../docs/operating.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `apikey_"));
+    let described = rows.flat_map(|row| names(row.split('|').nth(1).unwrap())).collect();
+    // One needs a client that leaves, which HTTP/1.1 has no way to say.
+    let there: BTreeSet<_> =
+        there.into_iter().chain(["apikey_http_requests_abandoned_total"]).collect();
+    assert_eq!(there, described);
 }
 
 #[test]

@@ -1,7 +1,14 @@
 //! The lines of requests, and the name that each request has.
 
-use apikey_tests::{Answer, Cluster, Database, PUBLISHED_KEY, Shim, eventually, wrong_secret};
+use apikey_tests::{
+    Answer, Cluster, Database, PUBLISHED_KEY, Samples, Shim, eventually, from_test_script, program,
+    run, wrong_secret,
+};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const ON: [&str; 1] = ["--log-requests"];
 
@@ -189,4 +196,40 @@ fn an_outage_is_a_line_a_second() {
 fn failures(shim: &Shim) -> Vec<Value> {
     let is_failure = |line: &Value| line["level"] == "WARN" && line["kind"] == "connect";
     lines(shim).into_iter().filter(is_failure).collect()
+}
+
+/// Standard error is a pipe that nobody reads, full after some hundred lines; 8192 wait, and the others are lost.
+#[test]
+fn a_reader_that_stands_still_holds_up_nobody() {
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (address, metrics) = (free(), free());
+    let mut shim = Command::new(from_test_script("APIKEY_SHIM"))
+        .args(["--database", "postgresql://u@127.0.0.1:1/d", "--log-requests", "--log", "info"])
+        .args(["--listen", &address.to_string(), "--metrics-listen", &metrics.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("it listens", || TcpStream::connect(metrics).is_ok());
+    let (more, last) = ("GET /live HTTP/1.1\r\nHost: test\r\n", "Connection: close\r\n\r\n");
+    let requests = format!("{}{more}{last}", format!("{more}\r\n").repeat(99));
+    for _ in 0..120 {
+        assert_eq!(exchange(address, &requests).matches("HTTP/1.1 200 OK").count(), 100);
+    }
+    let scrape = exchange(metrics, &format!("GET /metrics HTTP/1.1\r\nHost: test\r\n{last}"));
+    let samples = Samples::parse(scrape.split_once("\r\n\r\n").unwrap().1);
+    assert!(samples.value("apikey_log_lines_lost_total{}") > 1000.0);
+    run(&mut program("kill", &[&shim.id().to_string()])).success();
+    eventually("it ends", || shim.try_wait().unwrap().is_some());
+    assert_eq!(shim.wait().unwrap().code(), Some(0));
+}
+
+fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
