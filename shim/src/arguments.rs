@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::forwarded::ForwardedHeader;
+use crate::listen_address::{ListenAddress, socket_mode};
 use crate::log::LogFormat;
 
 /// Answers "is this API key valid?" over HTTP, with one SQL call of apikey_check.
@@ -17,18 +18,31 @@ use crate::log::LogFormat;
 #[derive(Parser)]
 #[command(version, after_help = FOOTER, term_width = 100)]
 pub struct Arguments {
-    /// Address and port to listen on; port 0 takes a free one, which is printed at start
+    /// Where to listen, separated by commas: ADDRESS:PORT, unix:/path, or systemd for the sockets
+    /// that it passes on. Port 0 takes a free one, which is printed at start
     #[arg(
         long,
         env = "APIKEY_LISTEN",
-        value_name = "ADDRESS:PORT",
-        help_heading = "HTTP",
-        default_value = "127.0.0.1:8080"
+        value_name = "ADDRESSES",
+        help_heading = "Listening",
+        default_value = "127.0.0.1:8080",
+        value_delimiter = ','
     )]
-    pub listen: SocketAddr,
+    pub listen: Vec<ListenAddress>,
+
+    /// Let another process listen on the same port (SO_REUSEPORT), so that a new one can start
+    /// before this one is stopped. Both must say so, and be run by the same user
+    #[arg(long, env = "APIKEY_REUSE_PORT", help_heading = "Listening")]
+    pub reuse_port: bool,
+
+    /// Permissions of the Unix socket; to connect needs write permission
+    #[arg(long, env = "APIKEY_SOCKET_MODE", value_name = "OCTAL", help_heading = "Listening",
+          default_value = "0660", value_parser = socket_mode)]
+    pub socket_mode: u32,
 
     /// Reverse proxies whose word on the client's address is believed: addresses or networks,
-    /// separated by commas. Without any, the client is whoever opened the connection
+    /// separated by commas, or unix for whoever connects to a Unix socket. Without any, the client
+    /// is whoever opened the connection
     #[arg(long, env = "APIKEY_TRUSTED_PROXY", value_name = "NETWORKS", help_heading = "HTTP")]
     pub trusted_proxy: Vec<String>,
 
@@ -106,6 +120,11 @@ pub struct Arguments {
           default_value = "1s", value_parser = duration)]
     pub pool_wait: Duration,
 
+    /// Requests that may wait for a free connection; further ones get a 503 at once
+    #[arg(long, env = "APIKEY_POOL_QUEUE", value_name = "COUNT", help_heading = "Limits",
+          default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub pool_queue: u32,
+
     /// How long a request may take altogether before it gets a 503; also the session's
     /// statement_timeout
     #[arg(long, env = "APIKEY_REQUEST_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
@@ -123,7 +142,8 @@ pub struct Arguments {
           default_value = "16384", value_parser = clap::value_parser!(u32).range(8192..=1_048_576))]
     pub max_header_bytes: u32,
 
-    /// Client connections, at most; further ones wait to be accepted
+    /// Client connections, at most. When another comes, the one that has kept us waiting for the
+    /// longest is closed; if all are being answered, the new one gets a 503
     #[arg(long, env = "APIKEY_MAX_CONNECTIONS", value_name = "COUNT", help_heading = "Limits",
           default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections: u32,

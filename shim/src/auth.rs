@@ -1,17 +1,16 @@
 //! `GET /auth`: may this request pass? For proxies that ask before they pass it on. Where the database answered, that
 //! is a 200, a 401 or a 403: nginx makes a 500 of anything else.
 
-use std::net::IpAddr;
-
 use hyper::Request;
 
 use crate::decision::Decision;
+use crate::peer::Peer;
 use crate::problem::{Answer, Problem, no_body};
 use crate::refusal::Refusal;
 use crate::routes::App;
 use crate::{credentials, identity_headers, scope};
 
-pub async fn answer<B>(app: &App, peer: IpAddr, request: &Request<B>) -> Result<Answer, Problem> {
+pub async fn answer<B>(app: &App, peer: Peer, request: &Request<B>) -> Result<Answer, Problem> {
     let (uri, headers) = (request.uri(), request.headers());
     let key = credentials::key(headers).ok_or_else(|| app.refused(Refusal::NoKey))?;
     let tenant = app.tenancy.of(uri, headers);

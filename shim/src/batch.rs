@@ -20,6 +20,8 @@ pub struct Queue<T> {
     /// How many have left `waiting`, ever.
     left: u64,
     connections: usize,
+    /// Of those who wait.
+    bound: usize,
     /// Trips that are out, and have not been for long.
     fresh: usize,
     slow: usize,
@@ -30,19 +32,20 @@ pub struct Queue<T> {
 pub struct Ticket(u64);
 
 impl<T> Queue<T> {
-    /// For trips on so many connections, one at least.
-    pub fn new(connections: usize) -> Self {
-        Self { waiting: VecDeque::new(), left: 0, connections, fresh: 0, slow: 0 }
+    /// For trips on so many connections, one at least, and so many who may wait, one at least.
+    pub fn new(connections: usize, bound: usize) -> Self {
+        Self { waiting: VecDeque::new(), left: 0, connections, bound, fresh: 0, slow: 0 }
     }
 
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    pub fn join(&mut self, item: T) -> Ticket {
+    /// None if too many wait already.
+    pub fn join(&mut self, item: T) -> Option<Ticket> {
         let ticket = Ticket(self.left + self.waiting.len() as u64);
-        self.waiting.push_back(item);
-        ticket
+        (self.waiting.len() < self.bound).then(|| self.waiting.push_back(item))?;
+        Some(ticket)
     }
 
     /// What departs now, if anything does; to be called after each of the other functions, until it gives nothing. The
@@ -96,12 +99,14 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const NOTHING: [usize; 0] = [];
 
     fn queue(connections: usize, waiting: usize) -> Queue<usize> {
-        let mut queue = Queue::new(connections);
+        let mut queue = Queue::new(connections, 1000);
         (0..waiting).for_each(|number| {
             queue.join(number);
         });
@@ -197,12 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn no_more_wait_than_may() {
+        let mut queue = Queue::new(1, 2);
+        let joined = [1, 2, 3].map(|number| queue.join(number).is_some());
+        assert_eq!(joined, [true, true, false]);
+        assert_eq!(queue.depart(), Some(vec![1, 2]));
+        assert!(queue.join(3).is_some());
+    }
+
+    #[test]
     fn giving_up() {
         let mut queue = queue(1, 0);
-        let first = queue.join(1);
+        let first = queue.join(1).unwrap();
         assert_eq!(queue.depart(), Some(vec![1]));
         assert!(!queue.give_up(first), "it has departed");
-        let [second, third, fourth] = [2, 3, 4].map(|number| queue.join(number));
+        let [second, third, fourth] = [2, 3, 4].map(|number| queue.join(number).unwrap());
         assert!(queue.give_up(third));
         assert!(!queue.give_up(second), "it has left with the third");
         queue.returned(false);

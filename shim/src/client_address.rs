@@ -6,11 +6,14 @@ use hyper::HeaderMap;
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::forwarded::ForwardedHeader;
+use crate::peer::Peer;
 
 /// The networks whose word on the client's address is taken, and where they give it.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
+    /// Whoever connects to a Unix socket of ours.
+    unix: bool,
     header: ForwardedHeader,
 }
 
@@ -19,8 +22,14 @@ impl TrustedProxies {
         networks: impl Iterator<Item = &'a str>,
         header: ForwardedHeader,
     ) -> Result<Self, String> {
-        let networks = networks.map(network).collect::<Result<_, _>>()?;
-        Ok(Self { networks, header })
+        let mut trusted = Self { header, ..Self::default() };
+        for item in networks {
+            match item {
+                "unix" => trusted.unix = true,
+                item => trusted.networks.push(network(item)?),
+            }
+        }
+        Ok(trusted)
     }
 
     /// The client's address; `None` when a trusted proxy does not say, or says nonsense.
@@ -28,10 +37,9 @@ impl TrustedProxies {
     /// The header is written from the left by anybody and from the right by proxies, so it is
     /// read from the right: the first hop that is not a proxy of ours is the client, and
     /// what stands left of it is only that client's claim.
-    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
-        let peer = peer.to_canonical();
-        if !self.trusts(peer) {
-            return Some(peer);
+    pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
+        if !self.includes(peer) {
+            return peer.address();
         }
         let mut leftmost = None;
         for hop in self.header.hops(headers) {
@@ -44,6 +52,13 @@ impl TrustedProxies {
         leftmost
     }
 
+    pub fn includes(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::UnixSocket => self.unix,
+            Peer::Address(address) => self.trusts(address.to_canonical()),
+        }
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
@@ -52,7 +67,7 @@ impl TrustedProxies {
 fn network(text: &str) -> Result<IpNet, String> {
     let network =
         text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(
-            |_| format!("\"{text}\" is no address and no network such as 10.0.0.0/8 or fd00::/8"),
+            |_| format!("\"{text}\" is no address and no network such as 10.0.0.0/8 or fd00::/8, and not unix"),
         )?;
     Ok(unmapped(network))
 }
@@ -76,13 +91,17 @@ mod tests {
     use hyper::header::HeaderValue;
 
     fn client(trusted: &[&str], peer: &str, lines: &[&str]) -> Option<String> {
+        let peer = match peer {
+            "unix" => Peer::UnixSocket,
+            address => Peer::Address(address.parse().unwrap()),
+        };
         let proxies =
             TrustedProxies::parse(trusted.iter().copied(), ForwardedHeader::default()).unwrap();
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        proxies.client(peer.parse().unwrap(), &headers).map(|address| address.to_string())
+        proxies.client(peer, &headers).map(|address| address.to_string())
     }
 
     fn behind(lines: &[&str]) -> Option<String> {
@@ -95,6 +114,14 @@ mod tests {
         assert_eq!(client(&[], peer, &["1.2.3.4"]).as_deref(), Some(peer));
         assert_eq!(client(&["10.0.0.0/8"], peer, &["1.2.3.4"]).as_deref(), Some(peer));
         assert_eq!(client(&[], "::ffff:192.0.2.7", &[]).as_deref(), Some(peer));
+    }
+
+    #[test]
+    fn a_unix_socket_has_no_address_and_is_believed_when_named() {
+        let lines = ["192.0.2.7"];
+        assert_eq!(client(&["0.0.0.0/0", "::/0"], "unix", &lines), None);
+        assert_eq!(client(&["unix"], "unix", &lines).as_deref(), Some("192.0.2.7"));
+        assert_eq!(client(&["unix"], "unix", &[]), None);
     }
 
     #[test]

@@ -1,79 +1,86 @@
 //! One connection, from accept to close.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::net::IpAddr;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::future::poll_fn;
 use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::debug;
 
+use crate::peer::Peer;
+use crate::places::Place;
 use crate::problem::{Answer, Problem};
-use crate::routes::App;
+use crate::server::Server;
 use crate::socket::Socket;
+use crate::stream::Stream;
 
 /// After our last byte, a client gets this long to read it and to hang up.
 const LINGER: Duration = Duration::from_secs(1);
+const HURRY: Duration = Duration::from_millis(10);
 /// In bytes: what is read, and thrown away, meanwhile.
 const LINGER_BYTES: u64 = 256 * 1024;
 
-/// Serves requests until the client leaves, breaks the rules, or `stop` resolves.
-pub async fn serve(
-    http: &http1::Builder,
-    app: Arc<App>,
-    stream: TcpStream,
-    peer: IpAddr,
-    slowness: Duration,
-    stop: impl Future<Output = ()>,
-) {
-    let _open = app.metrics.connection();
+/// Serves requests until the client leaves, breaks the rules, or has to end.
+pub async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
+    let _open = server.app.metrics.connection();
     let service = service_fn(|request: Request<Incoming>| {
-        let app = app.clone();
-        Box::pin(async move { Ok::<_, Infallible>(app.respond(peer, &request).await) })
+        Box::pin(async move { Ok::<_, Infallible>(answer(server, peer, place, &request).await) })
     });
-    let io = TokioIo::new(Socket::new(stream, slowness));
-    let mut connection = http.serve_connection(io, service);
+    let io = TokioIo::new(Socket::new(stream, server.limits.header_time));
+    let mut connection = server.http1.serve_connection(io, service);
 
-    let outcome = tokio::select! {
-        outcome = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(outcome),
-        () = stop => None,
-    };
-    let outcome = match outcome {
-        Some(outcome) => outcome,
-        None => {
-            Pin::new(&mut connection).graceful_shutdown();
-            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+    let outcome = {
+        let mut ending = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        tokio::select! {
+            // First, because a request may have come in the same moment.
+            biased;
+            outcome = &mut ending => Some(outcome),
+            () = place.must_end() => match place.is_answering() {
+                true => Some(ending.await),
+                false => None,
+            }
         }
     };
-
     let parts = connection.into_parts();
     let socket = parts.io.into_inner();
-    let problem = outcome.err().and_then(|error| {
-        debug!(%error, "connection ends");
-        unanswered(&error, socket.held_back(), &parts.read_buf)
-    });
-    let farewell = close(socket.into_stream(), problem.map(|problem| app.refuse(peer, problem)));
-    // The bound is for the farewell as a whole: a client that neither reads nor leaves.
-    let _ = timeout(LINGER, farewell).await;
+    let problem = match outcome {
+        None => begun(&parts.read_buf).then_some(Problem::Unavailable),
+        Some(Ok(())) => None,
+        Some(Err(error)) => {
+            debug!(%error, "connection ends");
+            unanswered(&error, socket.held_back(), &parts.read_buf)
+        }
+    };
+    let farewell =
+        close(socket.into_stream(), problem.map(|problem| server.app.refuse(peer, problem)));
+    // The bound is for the farewell as a whole: a client that neither reads nor leaves. Where somebody else
+    // has its place there is no time.
+    let _ = timeout(if place.is_gone() { HURRY } else { LINGER }, farewell).await;
+}
+
+async fn answer(server: &Server, peer: Peer, place: &Place, request: &Request<Incoming>) -> Answer {
+    let _answering = place.answering();
+    let mut answer = match place.is_turned_away() {
+        true => server.app.refuse(peer, Problem::Unavailable),
+        false => server.app.respond(peer, request).await,
+    };
+    if place.is_ending() {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 /// What is still owed to a client whose request never became one.
 fn unanswered(error: &hyper::Error, held_back: bool, unparsed: &[u8]) -> Option<Problem> {
-    // Empty lines between requests are no beginning of one (RFC 9112, 2.2).
-    let begun = unparsed.iter().any(|byte| !b"\r\n".contains(byte));
     if error.is_timeout() {
-        // Without a byte of a request it is an idle connection, which is just closed.
-        return begun.then_some(Problem::HeadTimeout);
+        return begun(unparsed).then_some(Problem::HeadTimeout);
     }
     if !held_back && !error.is_parse_version_h2() {
         return None;
@@ -85,9 +92,15 @@ fn unanswered(error: &hyper::Error, held_back: bool, unparsed: &[u8]) -> Option<
     })
 }
 
+/// Whether a part of a request is here; without, it is an idle connection, which is just closed. Empty lines between
+/// requests are no beginning of one (RFC 9112, 2.2).
+fn begun(unparsed: &[u8]) -> bool {
+    unparsed.iter().any(|byte| !b"\r\n".contains(byte))
+}
+
 /// Closing a socket that has unread bytes resets it, and the reset may overtake what was sent
 /// last (RFC 9112, 9.6): say goodbye, then read on for a moment.
-async fn close(mut stream: TcpStream, last: Option<Answer>) -> std::io::Result<()> {
+async fn close(mut stream: Stream, last: Option<Answer>) -> std::io::Result<()> {
     if let Some(answer) = last {
         stream.write_all(&serialized(answer).await).await?;
     }

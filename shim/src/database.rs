@@ -29,6 +29,8 @@ pub struct Database {
 
 pub struct Limits {
     pub connections: usize,
+    /// Requests that wait for one, at most.
+    pub waiting: usize,
     /// For a connection.
     pub wait: Duration,
     /// For a whole call: waiting for a connection, connecting, asking.
@@ -53,7 +55,7 @@ type Outcome = Result<Row, Arc<Unavailable>>;
 
 impl Database {
     pub fn new(connections: Connections, limits: Limits) -> Arc<Self> {
-        let queue = Mutex::new(Queue::new(limits.connections));
+        let queue = Mutex::new(Queue::new(limits.connections, limits.waiting));
         Arc::new(Self { connections, queue, limits })
     }
 
@@ -93,6 +95,7 @@ impl Database {
         let question = Question { key: key.to_owned(), client, tenant, asked };
         let (sender, mut answer) = oneshot::channel();
         let ticket = self.queue().join(Request(question, sender));
+        let ticket = ticket.ok_or_else(|| Arc::new(Unavailable::Crowded))?;
         self.depart();
 
         let wait = self.limits.wait.min(self.limits.request);

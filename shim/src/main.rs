@@ -24,20 +24,28 @@ mod host;
 mod hosts;
 mod identity_headers;
 mod keytest;
+mod listen_address;
+mod listener;
 mod log;
 mod metrics;
 mod metrics_server;
 mod observed;
+mod peer;
+mod places;
 mod problem;
 mod refusal;
 mod request_id;
+mod retirement;
 mod routes;
 mod scope;
+mod seldom;
 mod server;
+mod service_manager;
 mod session_attributes;
 mod settings;
 mod socket;
 mod statement;
+mod stream;
 mod tenant;
 mod tenant_by_host;
 mod tls;
@@ -49,11 +57,13 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use listenfd::ListenFd;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::arguments::{Arguments, without_secrets};
+use crate::server::Server;
 use crate::settings::Settings;
 
 // As in BSD's sysexits.h.
@@ -95,6 +105,8 @@ fn fail(Failure(status, message): Failure) -> ExitCode {
 
 fn start(settings: Settings) -> Result<(), Failure> {
     let internal = |error: io::Error| Failure(EX_SOFTWARE, format!("error: {error}"));
+    // Before there are threads: it takes variables out of the environment.
+    let passed = ListenFd::from_env();
     let log = log::start(settings.log, settings.log_format)
         .map_err(|error| internal(io::Error::other(error)))?;
     raise_descriptor_limit(u64::from(settings.limits.connections + settings.pool_size));
@@ -107,11 +119,14 @@ fn start(settings: Settings) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
-        let listener = listen(settings.listen).await?;
-        let address = listener.local_addr().map_err(internal)?;
-        info!(version = env!("CARGO_PKG_VERSION"), %address, "apikey-shim starts");
-        // On standard output for whoever started us with port 0, whatever --log says.
-        let _ = writeln!(io::stdout(), "listening on http://{address}");
+        let listeners = listener::open(&settings.listen, settings.listen_options, passed)
+            .map_err(|error| Failure(EX_UNAVAILABLE, format!("error: {error}")))?;
+        for listener in &listeners {
+            let url = listener.url().map_err(internal)?;
+            info!(version = env!("CARGO_PKG_VERSION"), %url, "apikey-shim starts");
+            // On standard output for whoever started us with port 0, whatever --log says.
+            let _ = writeln!(io::stdout(), "listening on {url}");
+        }
 
         let app = Arc::new(settings.app);
         tokio::spawn(greet(app.clone()));
@@ -126,8 +141,10 @@ fn start(settings: Settings) -> Result<(), Failure> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            service_manager::stopping();
         };
-        server::run(listener, app, settings.limits, stop).await;
+        service_manager::ready();
+        Server::new(app, settings.limits).run(listeners, stop).await;
         Ok(())
     })
 }
@@ -156,7 +173,7 @@ async fn greet(app: Arc<routes::App>) {
 /// Each connection is a descriptor, and many systems start a process with 1024.
 fn raise_descriptor_limit(sockets: u64) {
     // Standard streams, listener, epoll, signals, certificates.
-    let needed = sockets + 64;
+    let needed = sockets + places::TURNED_AWAY as u64 + 64;
     if rlimit::getrlimit(rlimit::Resource::NOFILE).is_ok_and(|(soft, _)| soft >= needed) {
         return;
     }

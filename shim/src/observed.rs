@@ -1,12 +1,12 @@
 //! A request as its operator sees it: counted, timed, and written down in one line.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use hyper::HeaderMap;
 use tracing::info;
 
 use crate::credentials;
+use crate::peer::Peer;
 use crate::problem::Answer;
 use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::routes::App;
@@ -19,7 +19,7 @@ pub const TARGET: &str = "apikey_shim::request";
 pub struct Observed<'a> {
     app: &'a App,
     headers: &'a HeaderMap,
-    peer: IpAddr,
+    peer: Peer,
     route: &'static str,
     method: &'static str,
     id: RequestId,
@@ -30,7 +30,7 @@ pub struct Observed<'a> {
 impl<'a> Observed<'a> {
     pub fn begin(
         app: &'a App,
-        peer: IpAddr,
+        peer: Peer,
         route: &'static str,
         method: &'static str,
         headers: &'a HeaderMap,
@@ -96,7 +96,8 @@ mod tests {
         let arguments = ["apikey-shim", "--database", "host=127.0.0.1"].map(Into::into);
         let app = Settings::new(Arguments::parse(arguments.into_iter()).unwrap()).unwrap().app;
         let headers = HeaderMap::new();
-        let begin = || Observed::begin(&app, [127, 0, 0, 1].into(), "live", "GET", &headers);
+        let begin =
+            || Observed::begin(&app, Peer::Address([127, 0, 0, 1].into()), "live", "GET", &headers);
         let text = || app.metrics.text(&app.database.usage(), 0, false).unwrap();
         let (left, answered) = (begin(), begin());
         assert!(text().contains("apikey_http_requests_in_flight 2\n"), "{}", text());

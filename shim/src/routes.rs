@@ -1,6 +1,5 @@
 //! Which request gets which answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::header::{self, HeaderValue};
@@ -14,6 +13,7 @@ use crate::database::Database;
 use crate::keytest;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
+use crate::peer::Peer;
 use crate::problem::{Answer, Problem, content, no_content};
 use crate::refusal::Refusal;
 use crate::tenant::Tenancy;
@@ -84,7 +84,7 @@ fn method_name(method: &Method) -> &'static str {
 impl App {
     /// The body of the request, if any, is not looked at; hyper closes the connection rather
     /// than read much of it.
-    pub async fn respond<B>(&self, peer: IpAddr, request: &Request<B>) -> Answer {
+    pub async fn respond<B>(&self, peer: Peer, request: &Request<B>) -> Answer {
         let route = Route::of(request.uri().path());
         let name = route.map_or("other", Route::name);
         let observed =
@@ -107,7 +107,7 @@ impl App {
     }
 
     /// The answer to something that is no request, and so has no origin and no method.
-    pub fn refuse(&self, peer: IpAddr, problem: Problem) -> Answer {
+    pub fn refuse(&self, peer: Peer, problem: Problem) -> Answer {
         let (none, headers) = ("none", HeaderMap::new());
         let observed = Observed::begin(self, peer, none, none, &headers);
         let mut answer = self.problem(problem);
@@ -124,7 +124,7 @@ impl App {
     async fn ask<B>(
         &self,
         route: Route,
-        peer: IpAddr,
+        peer: Peer,
         request: &Request<B>,
     ) -> Result<Answer, Problem> {
         match route {

@@ -7,13 +7,22 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::connection;
+use crate::listener::Listener;
+use crate::peer::Peer;
+use crate::places::Places;
 use crate::routes::App;
+use crate::stream::Stream;
+
+/// After SIGTERM, for connections that are being made: their last packet is on the way.
+const LAST_ARRIVALS: Duration = Duration::from_millis(200);
+/// After SIGTERM, for a request on a connection that was idle.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
@@ -23,58 +32,68 @@ pub struct ServerLimits {
     pub shutdown: Duration,
 }
 
-/// Serves until `stop` resolves, then lets what is in flight finish.
-pub async fn run(
-    listener: TcpListener,
-    app: Arc<App>,
-    limits: ServerLimits,
-    stop: impl Future<Output = ()>,
-) {
-    let http = Arc::new(protocol(&limits));
-    let slots = Arc::new(Semaphore::new(limits.connections as usize));
-    let (stopping, _) = watch::channel(false);
+/// What all connections share.
+pub struct Server {
+    pub app: Arc<App>,
+    pub limits: ServerLimits,
+    pub http1: http1::Builder,
+    pub places: Arc<Places>,
+}
 
-    tokio::pin!(stop);
-    loop {
-        // The slot comes first: beyond the bound, clients wait in the kernel's queue.
-        let next = async {
-            let slot = slots.clone().acquire_owned().await.ok()?;
-            Some((slot, accept(&listener).await))
-        };
-        let (slot, stream) = tokio::select! {
-            () = &mut stop => break,
-            next = next => match next {
-                Some(next) => next,
-                None => break,
-            },
-        };
-        let (http, app, mut told) = (http.clone(), app.clone(), stopping.subscribe());
-        tokio::spawn(async move {
-            let told = async move {
-                let _ = told.wait_for(|stop| *stop).await;
-            };
-            if let Ok(peer) = stream.peer_addr() {
-                // An answer is one write; waiting to fill a packet would only delay it.
-                let _ = stream.set_nodelay(true);
-                connection::serve(&http, app, stream, peer.ip(), limits.header_time, told).await;
-            }
-            drop(slot);
-        });
+impl Server {
+    pub fn new(app: Arc<App>, limits: ServerLimits) -> Arc<Self> {
+        let grace = LAST_REQUESTS.min(limits.shutdown / 2);
+        let places = Places::new(limits.connections as usize, grace);
+        Arc::new(Self { app, limits, http1: http1(&limits), places })
     }
 
-    drop(listener);
-    stopping.send_replace(true);
-    let open = limits.connections as usize - slots.available_permits();
-    info!(open, "stopping");
-    // All slots free again means that every connection has ended.
-    let idle = slots.acquire_many(limits.connections);
-    if timeout(limits.shutdown, idle).await.is_err() {
-        let open = limits.connections as usize - slots.available_permits();
-        warn!(open, "connections cut off (--shutdown-timeout)");
+    /// Serves until `stop` resolves, then lets what is in flight finish.
+    pub async fn run(self: Arc<Self>, listeners: Vec<Listener>, stop: impl Future<Output = ()>) {
+        let (stopping, told) = watch::channel(false);
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(self.clone().accept_until(listener, told.clone()));
+        }
+        stop.await;
+        self.places.stop();
+        info!(open = self.places.open(), "stopping");
+        stopping.send_replace(true);
+        let all_end = async {
+            while accepting.join_next().await.is_some() {}
+            self.places.empty().await;
+        };
+        if timeout(self.limits.shutdown, all_end).await.is_err() {
+            warn!(open = self.places.open(), "connections cut off (--shutdown-timeout)");
+        }
+    }
+
+    async fn accept_until(self: Arc<Self>, listener: Listener, mut told: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.accept(&listener) => {}
+            _ = told.wait_for(|stop| *stop) => {}
+        }
+        if listener.retire() {
+            let moment = LAST_ARRIVALS.min(self.limits.shutdown / 4);
+            let _ = timeout(moment, self.accept(&listener)).await;
+        }
+    }
+
+    /// Until it is dropped, which loses nobody: between accepting and serving there is nothing to wait for.
+    async fn accept(self: &Arc<Self>, listener: &Listener) {
+        loop {
+            self.places.room().await;
+            let (stream, peer) = next(listener).await;
+            self.serve(stream, peer);
+        }
+    }
+
+    fn serve(self: &Arc<Self>, stream: Stream, peer: Peer) {
+        let (server, place) = (self.clone(), self.places.enter());
+        tokio::spawn(async move { connection::serve(&server, stream, peer, &place).await });
     }
 }
 
-fn protocol(limits: &ServerLimits) -> http1::Builder {
+fn http1(limits: &ServerLimits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         // From the first moment of a connection, and from the end of each answer.
@@ -87,10 +106,10 @@ fn protocol(limits: &ServerLimits) -> http1::Builder {
 }
 
 /// Errors of accept(2) are about one client, or pass: they never end the server.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn next(listener: &Listener) -> (Stream, Peer) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
                 // Out of descriptors or memory: the waiting client stays ready, so without a

@@ -15,6 +15,8 @@ use crate::connections::Connections;
 use crate::cors::Cors;
 use crate::database::{Database, Limits};
 use crate::database_settings::{Times, connector, identifier, password};
+use crate::listen_address::ListenAddress;
+use crate::listener::ListenOptions;
 use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
 use crate::routes::App;
@@ -23,7 +25,8 @@ use crate::tenant::Tenancy;
 use crate::tenant_by_host::Hosts;
 
 pub struct Settings {
-    pub listen: SocketAddr,
+    pub listen: Vec<ListenAddress>,
+    pub listen_options: ListenOptions,
     pub app: App,
     pub limits: ServerLimits,
     pub pool_size: u32,
@@ -54,7 +57,11 @@ impl Settings {
         let log = log::filter(&arguments.log, arguments.log_requests);
         let tenancy = tenancy(&arguments)?;
         Ok(Self {
-            listen: arguments.listen,
+            listen: arguments.listen.clone(),
+            listen_options: ListenOptions {
+                reuse_port: arguments.reuse_port,
+                socket_mode: arguments.socket_mode,
+            },
             log: of("log", log)?,
             log_format: arguments.log_format,
             metrics_listen: arguments.metrics_listen,
@@ -123,6 +130,7 @@ fn database(arguments: &Arguments, tenancy: &Tenancy) -> Result<Arc<Database>, I
     of("schema", schema.map_or(Ok(()), identifier))?;
     let limits = Limits {
         connections: arguments.pool_size as usize,
+        waiting: arguments.pool_queue as usize,
         wait: arguments.pool_wait,
         request: arguments.request_timeout,
     };

@@ -1,4 +1,4 @@
-//! A TCP stream as hyper sees it. It bounds how long a client may refuse to read, and it holds
+//! A stream as hyper sees it. It bounds how long a client may refuse to read, and it holds
 //! back the bare heads with which hyper itself answers requests that it cannot parse, so that
 //! they can be answered like all the others.
 
@@ -9,18 +9,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use crate::stream::Stream;
+
 pub struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     write_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     held_back: bool,
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, write_timeout: Duration) -> Self {
+    pub fn new(stream: Stream, write_timeout: Duration) -> Self {
         Self { stream, write_timeout, stalled: None, held_back: false }
     }
 
@@ -30,7 +31,7 @@ impl Socket {
     }
 
     /// Without hyper: from here on, everything is sent.
-    pub fn into_stream(self) -> TcpStream {
+    pub fn into_stream(self) -> Stream {
         self.stream
     }
 }

@@ -15,6 +15,8 @@ use crate::cannot_connect::CannotConnect;
 pub enum Kind {
     /// Too many requests for the pool, or too slow ones.
     Busy,
+    /// So many requests wait already that it was not let in.
+    Shed,
     /// The server, its address, the password, TLS.
     Connect,
     /// The connection broke.
@@ -25,11 +27,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Busy, Self::Connect, Self::Lost, Self::Sql, Self::Timeout];
+    pub const ALL: [Self; 6] =
+        [Self::Busy, Self::Shed, Self::Connect, Self::Lost, Self::Sql, Self::Timeout];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Busy => "busy",
+            Self::Shed => "shed",
             Self::Connect => "connect",
             Self::Lost => "lost",
             Self::Sql => "sql",
@@ -42,6 +46,8 @@ impl Kind {
 pub enum Unavailable {
     /// There was no connection to be had.
     Busy,
+    /// So many wait for one that another is not let in.
+    Crowded,
     Pool(PoolError<CannotConnect>),
     Query(Error),
     TooSlow(Duration),
@@ -51,6 +57,7 @@ impl Unavailable {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Busy => Kind::Busy,
+            Self::Crowded => Kind::Shed,
             Self::Pool(_) => Kind::Connect,
             Self::TooSlow(_) => Kind::Timeout,
             Self::Query(error) => match error.code() {
@@ -105,6 +112,7 @@ impl fmt::Display for Unavailable {
             Self::Busy => {
                 f.write_str("all connections of the pool were busy for too long (--pool-wait)")
             }
+            Self::Crowded => f.write_str("too many requests wait for a connection (--pool-queue)"),
             Self::Pool(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => {
                 f.write_str("connecting took too long (--request-timeout)")
             }

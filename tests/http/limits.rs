@@ -74,7 +74,7 @@ fn malformed() {
     }
 }
 
-/// As many slow clients as there are places but one: a good one is served all the same.
+/// As many slow clients as there are places: a good one gets the place of the first of them.
 #[test]
 fn a_slow_client_costs_one_place() {
     let mut database = Database::new();
@@ -88,12 +88,15 @@ fn a_slow_client_costs_one_place() {
         })
         .collect();
     assert_eq!(shim.ask(&key).status(), 200);
-    let last = {
-        let mut stream = shim.connect();
-        stream.write_all(START).unwrap();
-        stream
-    };
-    // All places are taken: the next client waits in the queue until the slow ones are sent away.
+    let mut last = shim.connect();
+    last.write_all(START).unwrap();
+    sleep(Duration::from_millis(200));
     assert_eq!(shim.ask(&key).status(), 200);
-    drop((slow, last));
+    let mut slow = slow.into_iter();
+    let answer = Answer::read(slow.next().unwrap());
+    answer.assert_problem(503);
+    assert!(answer.header("retry-after").is_some());
+    // The others can go on.
+    last.write_all(b"Connection: close\r\n\r\n").unwrap();
+    assert_eq!(Answer::read(last).status(), 200);
 }

@@ -6,6 +6,7 @@ use crate::program::{Output, program, run};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -32,14 +33,24 @@ impl Shim {
 
     pub fn start_as(login: &Login, conninfo: &str, flags: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let password = files.path().join("password");
-        std::fs::write(&password, format!("{}\n", login.password)).unwrap();
-        let mut command = program(&from_test_script("APIKEY_SHIM"), &[]);
-        without_settings(&mut command);
+        let command = command(login, conninfo, files.path());
+        Self::run(command, flags, files)
+    }
+
+    /// By a program that runs it, such as `env NAME=VALUE`.
+    pub fn start_by(wrapper: &[&str], database: &mut Database, flags: &[&str]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let checker = database.checker();
+        let command = command(&checker, &database.conninfo(&checker), files.path());
+        let mut wrapped = program(wrapper[0], &wrapper[1..]);
+        without_settings(&mut wrapped);
+        wrapped.envs([("APIKEY_LISTEN", "127.0.0.1:0"), ("APIKEY_LOG", "trace")]);
+        wrapped.arg(command.get_program()).args(command.get_args());
+        Self::run(wrapped, flags, files)
+    }
+
+    fn run(mut command: Command, flags: &[&str], files: TempDir) -> Self {
         let mut child = command
-            .envs([("APIKEY_LISTEN", "127.0.0.1:0"), ("APIKEY_LOG", "trace")]) // which a flag overrides
-            .args(["--database", conninfo])
-            .args(["--database-password-file", password.to_str().unwrap()])
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(File::create(files.path().join("log")).unwrap())
@@ -47,8 +58,9 @@ impl Shim {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").map(str::parse);
-        let Some(Ok(address)) = address else {
+        let url = line.trim().strip_prefix("listening on http");
+        let address = url.and_then(|url| url.trim_start_matches('s').strip_prefix("://"));
+        let Some(Ok(address)) = address.map(str::parse) else {
             let log = std::fs::read_to_string(files.path().join("log")).unwrap();
             panic!("the shim did not start: {line}{log}");
         };
@@ -170,6 +182,19 @@ impl Drop for Shim {
             eprintln!("the shim's log:\n{}", self.log());
         }
     }
+}
+
+/// The shim's own command line, which listens on a free port unless a flag says otherwise.
+fn command(login: &Login, conninfo: &str, files: &Path) -> Command {
+    let password = files.join("password");
+    std::fs::write(&password, format!("{}\n", login.password)).unwrap();
+    let mut command = program(&from_test_script("APIKEY_SHIM"), &[]);
+    without_settings(&mut command);
+    command
+        .envs([("APIKEY_LISTEN", "127.0.0.1:0"), ("APIKEY_LOG", "trace")]) // which a flag overrides
+        .args(["--database", conninfo])
+        .args(["--database-password-file", password.to_str().unwrap()]);
+    command
 }
 
 /// Leaves out what the environment would tell the shim.
