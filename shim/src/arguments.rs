@@ -40,6 +40,25 @@ pub struct Arguments {
           default_value = "0660", value_parser = socket_mode)]
     pub socket_mode: u32,
 
+    /// File with the certificate and those that it depends on, in PEM form: ports then speak TLS, with
+    /// HTTP/1.1 and HTTP/2. SIGHUP has it read again
+    #[arg(long, env = "APIKEY_TLS_CERTIFICATE", value_name = "PATH", help_heading = "Listening")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// File with the key of that certificate, in PEM form
+    #[arg(long, env = "APIKEY_TLS_KEY", value_name = "PATH", help_heading = "Listening")]
+    pub tls_key: Option<PathBuf>,
+
+    /// TCP balancers that tell the client's address by the PROXY protocol, version 1 or 2: addresses
+    /// or networks, separated by commas, or unix. They must; from others it is not taken
+    #[arg(
+        long,
+        env = "APIKEY_PROXY_PROTOCOL",
+        value_name = "NETWORKS",
+        help_heading = "Listening"
+    )]
+    pub proxy_protocol: Vec<String>,
+
     /// Reverse proxies whose word on the client's address is believed: addresses or networks,
     /// separated by commas, or unix for whoever connects to a Unix socket. Without any, the client
     /// is whoever opened the connection

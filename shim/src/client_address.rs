@@ -3,83 +3,37 @@
 use std::net::IpAddr;
 
 use hyper::HeaderMap;
-use ipnet::{IpNet, Ipv4Net};
 
 use crate::forwarded::ForwardedHeader;
 use crate::peer::Peer;
+use crate::peers::Peers;
 
-/// The networks whose word on the client's address is taken, and where they give it.
+/// Whose word on the client's address is taken, and where they give it.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
-    networks: Vec<IpNet>,
-    /// Whoever connects to a Unix socket of ours.
-    unix: bool,
-    header: ForwardedHeader,
+    pub proxies: Peers,
+    pub header: ForwardedHeader,
 }
 
 impl TrustedProxies {
-    pub fn parse<'a>(
-        networks: impl Iterator<Item = &'a str>,
-        header: ForwardedHeader,
-    ) -> Result<Self, String> {
-        let mut trusted = Self { header, ..Self::default() };
-        for item in networks {
-            match item {
-                "unix" => trusted.unix = true,
-                item => trusted.networks.push(network(item)?),
-            }
-        }
-        Ok(trusted)
-    }
-
     /// The client's address; `None` when a trusted proxy does not say, or says nonsense.
     ///
     /// The header is written from the left by anybody and from the right by proxies, so it is
     /// read from the right: the first hop that is not a proxy of ours is the client, and
     /// what stands left of it is only that client's claim.
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
-        if !self.includes(peer) {
+        if !self.proxies.include(peer) {
             return peer.address();
         }
         let mut leftmost = None;
         for hop in self.header.hops(headers) {
             let address = hop?;
-            if !self.trusts(address) {
+            if !self.proxies.include_address(address) {
                 return Some(address);
             }
             leftmost = Some(address);
         }
         leftmost
-    }
-
-    pub fn includes(&self, peer: Peer) -> bool {
-        match peer {
-            Peer::UnixSocket => self.unix,
-            Peer::Address(address) => self.trusts(address.to_canonical()),
-        }
-    }
-
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
-    }
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let network =
-        text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(
-            |_| format!("\"{text}\" is no address and no network such as 10.0.0.0/8 or fd00::/8, and not unix"),
-        )?;
-    Ok(unmapped(network))
-}
-
-/// `::ffff:10.0.0.0/104` is 10.0.0.0/8: addresses are compared in their IPv4 form.
-fn unmapped(network: IpNet) -> IpNet {
-    let IpNet::V6(mapped) = network else {
-        return network;
-    };
-    match (mapped.network().to_ipv4_mapped(), mapped.prefix_len()) {
-        (Some(address), bits @ 96..) => Ipv4Net::new(address, bits - 96).map_or(network, IpNet::V4),
-        _ => network,
     }
 }
 
@@ -93,10 +47,11 @@ mod tests {
     fn client(trusted: &[&str], peer: &str, lines: &[&str]) -> Option<String> {
         let peer = match peer {
             "unix" => Peer::UnixSocket,
+            "unknown" => Peer::Unknown,
             address => Peer::Address(address.parse().unwrap()),
         };
-        let proxies =
-            TrustedProxies::parse(trusted.iter().copied(), ForwardedHeader::default()).unwrap();
+        let proxies = Peers::parse(trusted.iter().copied()).unwrap();
+        let proxies = TrustedProxies { proxies, ..TrustedProxies::default() };
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
@@ -122,6 +77,7 @@ mod tests {
         assert_eq!(client(&["0.0.0.0/0", "::/0"], "unix", &lines), None);
         assert_eq!(client(&["unix"], "unix", &lines).as_deref(), Some("192.0.2.7"));
         assert_eq!(client(&["unix"], "unix", &[]), None);
+        assert_eq!(client(&["unix", "0.0.0.0/0", "::/0"], "unknown", &lines), None);
     }
 
     #[test]
@@ -156,26 +112,13 @@ mod tests {
             (ForwardedHeader::XForwardedFor, "192.0.2.7"),
             (ForwardedHeader::Forwarded, "192.0.2.8"),
         ] {
-            let proxies = TrustedProxies::parse(["10.0.0.1"].into_iter(), header).unwrap();
+            let proxies = Peers::parse(["10.0.0.1"].into_iter()).unwrap();
+            let proxies = TrustedProxies { proxies, header };
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.7"));
             headers.insert("forwarded", HeaderValue::from_static("for=192.0.2.8"));
-            let client = proxies.client("10.0.0.1".parse().unwrap(), &headers);
+            let client = proxies.client(Peer::Address([10, 0, 0, 1].into()), &headers);
             assert_eq!(client, Some(expected.parse().unwrap()));
         }
-    }
-
-    #[test]
-    fn networks() {
-        for text in ["127.0.0.1", "::1", "10.1.2.3/8", "::ffff:10.0.0.0/104"] {
-            assert!(network(text).is_ok(), "{text}");
-        }
-        for text in ["", "10.0.0.0/33", "localhost", "*", "10.0.0.0/8 "] {
-            assert!(network(text).is_err(), "{text}");
-        }
-        let mapped = network("::ffff:10.0.0.0/104").unwrap();
-        assert_eq!(mapped.to_string(), "10.0.0.0/8");
-        assert_eq!(network("::ffff:10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
-        assert_eq!(network("::/0").unwrap().to_string(), "::/0");
     }
 }

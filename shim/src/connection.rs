@@ -1,14 +1,14 @@
-//! One connection, from accept to close.
+//! One connection with HTTP/1, to its close.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
+use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -22,8 +22,8 @@ use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// After our last byte, a client gets this long to read it and to hang up.
-const LINGER: Duration = Duration::from_secs(1);
-const HURRY: Duration = Duration::from_millis(10);
+pub const LINGER: Duration = Duration::from_secs(1);
+pub const HURRY: Duration = Duration::from_millis(10);
 /// In bytes: what is read, and thrown away, meanwhile.
 const LINGER_BYTES: u64 = 256 * 1024;
 
@@ -65,13 +65,19 @@ pub async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
     let _ = timeout(if place.is_gone() { HURRY } else { LINGER }, farewell).await;
 }
 
-async fn answer(server: &Server, peer: Peer, place: &Place, request: &Request<Incoming>) -> Answer {
+pub async fn answer(
+    server: &Server,
+    peer: Peer,
+    place: &Place,
+    request: &Request<Incoming>,
+) -> Answer {
     let _answering = place.answering();
     let mut answer = match place.is_turned_away() {
         true => server.app.refuse(peer, Problem::Unavailable),
         false => server.app.respond(peer, request).await,
     };
-    if place.is_ending() {
+    // HTTP/2 has another way to say it.
+    if place.is_ending() && request.version() < Version::HTTP_2 {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     answer

@@ -124,9 +124,10 @@ impl Listener {
     }
 
     /// For people, and for whoever started us with port 0.
-    pub fn url(&self) -> io::Result<String> {
+    pub fn url(&self, has_tls: bool) -> io::Result<String> {
+        let scheme = if has_tls { "https" } else { "http" };
         Ok(match &self.socket {
-            Socket::Tcp(listener) => format!("http://{}", listener.local_addr()?),
+            Socket::Tcp(listener) => format!("{scheme}://{}", listener.local_addr()?),
             Socket::Unix(_, path) => format!("unix:{}", path.display()),
         })
     }

@@ -22,6 +22,7 @@ mod forwarded;
 mod greeting;
 mod host;
 mod hosts;
+mod http2;
 mod identity_headers;
 mod keytest;
 mod listen_address;
@@ -30,9 +31,12 @@ mod log;
 mod metrics;
 mod metrics_server;
 mod observed;
+mod opening;
 mod peer;
+mod peers;
 mod places;
 mod problem;
+mod proxy_protocol;
 mod refusal;
 mod request_id;
 mod retirement;
@@ -40,6 +44,7 @@ mod routes;
 mod scope;
 mod seldom;
 mod server;
+mod server_tls;
 mod service_manager;
 mod session_attributes;
 mod settings;
@@ -59,8 +64,8 @@ use std::sync::Arc;
 
 use listenfd::ListenFd;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
 
 use crate::arguments::{Arguments, without_secrets};
 use crate::server::Server;
@@ -119,10 +124,11 @@ fn start(settings: Settings) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+        let hangup = signal(SignalKind::hangup()).map_err(internal)?;
         let listeners = listener::open(&settings.listen, settings.listen_options, passed)
             .map_err(|error| Failure(EX_UNAVAILABLE, format!("error: {error}")))?;
         for listener in &listeners {
-            let url = listener.url().map_err(internal)?;
+            let url = listener.url(settings.doors.tls.is_some()).map_err(internal)?;
             info!(version = env!("CARGO_PKG_VERSION"), %url, "apikey-shim starts");
             // On standard output for whoever started us with port 0, whatever --log says.
             let _ = writeln!(io::stdout(), "listening on {url}");
@@ -143,8 +149,10 @@ fn start(settings: Settings) -> Result<(), Failure> {
             }
             service_manager::stopping();
         };
+        let server = Server::new(app, settings.limits, settings.doors);
+        tokio::spawn(reload(server.clone(), hangup));
         service_manager::ready();
-        Server::new(app, settings.limits).run(listeners, stop).await;
+        server.run(listeners, stop).await;
         Ok(())
     })
 }
@@ -167,6 +175,20 @@ async fn greet(app: Arc<routes::App>) {
     match app.can_check().await {
         Ok(()) => info!("the database answers"),
         Err(cause) => warn!(%cause, "the database gives no answer yet; requests get a 503"),
+    }
+}
+
+/// At each SIGHUP. A renewal that went wrong leaves what worked.
+async fn reload(server: Arc<Server>, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        let Some(tls) = &server.doors.tls else {
+            info!("SIGHUP: there is no certificate to reload");
+            continue;
+        };
+        match tls.reload() {
+            Ok(()) => info!("SIGHUP: the certificate is reloaded"),
+            Err(cause) => error!(%cause, "SIGHUP: the certificate stays as it was"),
+        }
     }
 }
 

@@ -8,13 +8,15 @@ pub enum Peer {
     Address(IpAddr),
     /// A process of this machine, which has no address.
     UnixSocket,
+    /// Somebody of whom a balancer does not say more.
+    Unknown,
 }
 
 impl Peer {
     pub fn address(self) -> Option<IpAddr> {
         match self {
             Self::Address(address) => Some(address.to_canonical()),
-            Self::UnixSocket => None,
+            Self::UnixSocket | Self::Unknown => None,
         }
     }
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Peer {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::UnixSocket => f.write_str("unix"),
+            Self::Unknown => f.write_str("unknown"),
         }
     }
 }

@@ -218,6 +218,12 @@ impl Place {
         self.state.in_flight.load(Ordering::Acquire) > 0
     }
 
+    /// For how long it has been waiting for its client.
+    pub fn waits_for(&self) -> Option<Duration> {
+        let since = (!self.is_answering()).then(|| self.state.since.load(Ordering::Relaxed))?;
+        Some(Duration::from_micros(self.places.now().saturating_sub(since)))
+    }
+
     /// There is no place: all that it gets is a 503.
     pub fn is_turned_away(&self) -> bool {
         self.state.is_turned_away

@@ -5,18 +5,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioTimer;
+use hyper::server::conn::{http1, http2 as hyper_http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::connection;
+use crate::http2;
 use crate::listener::Listener;
+use crate::opening;
 use crate::peer::Peer;
+use crate::peers::Peers;
 use crate::places::Places;
 use crate::routes::App;
+use crate::server_tls::ServerTls;
 use crate::stream::Stream;
 
 /// After SIGTERM, for connections that are being made: their last packet is on the way.
@@ -32,19 +35,29 @@ pub struct ServerLimits {
     pub shutdown: Duration,
 }
 
+/// What comes before HTTP.
+pub struct Doors {
+    /// Who has to say whose bytes they pass on (PROXY protocol).
+    pub balancers: Peers,
+    pub tls: Option<ServerTls>,
+}
+
 /// What all connections share.
 pub struct Server {
     pub app: Arc<App>,
     pub limits: ServerLimits,
+    pub doors: Doors,
     pub http1: http1::Builder,
+    pub http2: hyper_http2::Builder<TokioExecutor>,
     pub places: Arc<Places>,
 }
 
 impl Server {
-    pub fn new(app: Arc<App>, limits: ServerLimits) -> Arc<Self> {
+    pub fn new(app: Arc<App>, limits: ServerLimits, doors: Doors) -> Arc<Self> {
         let grace = LAST_REQUESTS.min(limits.shutdown / 2);
         let places = Places::new(limits.connections as usize, grace);
-        Arc::new(Self { app, limits, http1: http1(&limits), places })
+        let (http1, http2) = (http1(&limits), http2::builder(&limits));
+        Arc::new(Self { app, limits, doors, http1, http2, places })
     }
 
     /// Serves until `stop` resolves, then lets what is in flight finish.
@@ -88,8 +101,8 @@ impl Server {
     }
 
     fn serve(self: &Arc<Self>, stream: Stream, peer: Peer) {
-        let (server, place) = (self.clone(), self.places.enter());
-        tokio::spawn(async move { connection::serve(&server, stream, peer, &place).await });
+        let (server, place) = (self.clone(), Arc::new(self.places.enter()));
+        tokio::spawn(async move { opening::serve(&server, stream, peer, &place).await });
     }
 }
 

@@ -19,8 +19,10 @@ use crate::listen_address::ListenAddress;
 use crate::listener::ListenOptions;
 use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::routes::App;
-use crate::server::ServerLimits;
+use crate::server::{Doors, ServerLimits};
+use crate::server_tls::ServerTls;
 use crate::tenant::Tenancy;
 use crate::tenant_by_host::Hosts;
 
@@ -29,6 +31,7 @@ pub struct Settings {
     pub listen_options: ListenOptions,
     pub app: App,
     pub limits: ServerLimits,
+    pub doors: Doors,
     pub pool_size: u32,
     pub log: EnvFilter,
     pub log_format: LogFormat,
@@ -71,15 +74,16 @@ impl Settings {
                 header_time: arguments.header_timeout,
                 shutdown: arguments.shutdown_timeout,
             },
+            doors: Doors {
+                balancers: of("proxy-protocol", Peers::parse(items(&arguments.proxy_protocol)))?,
+                tls: server_tls(&arguments)?,
+            },
             pool_size: arguments.pool_size,
             app: App {
-                proxies: of(
-                    "trusted-proxy",
-                    TrustedProxies::parse(
-                        items(&arguments.trusted_proxy),
-                        arguments.forwarded_header,
-                    ),
-                )?,
+                proxies: TrustedProxies {
+                    proxies: of("trusted-proxy", Peers::parse(items(&arguments.trusted_proxy)))?,
+                    header: arguments.forwarded_header,
+                },
                 cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?,
                 challenge: of("realm", challenge(&arguments.realm))?,
                 database: database(&arguments, &tenancy)?,
@@ -115,6 +119,19 @@ fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
         None => Ok(Tenancy::ByHost(hosts)),
         Some(tenant) if hosts.is_empty() => of("tenant", Tenancy::one(tenant)),
         Some(_) => of("tenant-by-host", Err("--tenant is set too; give one of them".into())),
+    }
+}
+
+/// An empty value is no setting here, too.
+fn server_tls(arguments: &Arguments) -> Result<Option<ServerTls>, Invalid> {
+    let files = [&arguments.tls_certificate, &arguments.tls_key];
+    match files.map(|path| path.clone().filter(|path| !path.as_os_str().is_empty())) {
+        [None, None] => Ok(None),
+        [Some(certificate), Some(key)] => {
+            of("tls-certificate", ServerTls::new(certificate, key)).map(Some)
+        }
+        [None, Some(_)] => of("tls-key", Err("--tls-certificate is missing".into())),
+        [Some(_), None] => of("tls-certificate", Err("--tls-key is missing".into())),
     }
 }
 

@@ -1,0 +1,60 @@
+//! TLS to clients: a certificate with its key, which can be replaced while we run.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+pub const HTTP_2: &[u8] = b"h2";
+
+pub struct ServerTls {
+    certificate: PathBuf,
+    key: PathBuf,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+impl ServerTls {
+    pub fn new(certificate: PathBuf, key: PathBuf) -> Result<Self, String> {
+        let config = RwLock::new(config(&certificate, &key)?);
+        Ok(Self { certificate, key, config })
+    }
+
+    /// For connections that come from now on. What cannot be used changes nothing.
+    pub fn reload(&self) -> Result<(), String> {
+        let config = config(&self.certificate, &self.key)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        TlsAcceptor::from(config.clone())
+    }
+}
+
+/// TLS 1.2 and 1.3, with rustls' choice of ciphers.
+fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(certificate, error))?;
+    if chain.is_empty() {
+        return Err(unusable(certificate, "it holds no certificate in PEM form"));
+    }
+    // What is wrong is said without what the file holds.
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
+        .map_err(|error| unusable(key, error))?;
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn unusable(path: &Path, error: impl Display) -> String {
+    format!("{} cannot be used: {error}", path.display())
+}
