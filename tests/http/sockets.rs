@@ -125,6 +125,28 @@ fn sockets_that_are_missing_or_unexpected_are_errors() {
     assert_eq!(child.wait().unwrap().code(), Some(69));
 }
 
+/// As systemd itself judges them: no mistakes, and next to nothing left that the service could do to the system.
+#[test]
+fn the_unit_files_are_sound_and_hardened() {
+    let directory = tempfile::tempdir().unwrap();
+    let unit = |name: &str| {
+        let source = format!("{}/../deploy/systemd/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(source).unwrap();
+        assert!(!name.ends_with("service") || text.contains("/usr/local/bin/apikey-shim"));
+        let path = directory.path().join(name);
+        let text = text.replace("/usr/local/bin/apikey-shim", &from_test_script("APIKEY_SHIM"));
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let units = ["apikey-shim.service", "apikey-shim.socket"].map(unit);
+    let verified = run(program("systemd-analyze", &["verify"]).args(&units));
+    assert_eq!((verified.code, &*verified.stderr), (Some(0), ""), "{}", verified.stdout);
+    // In tenths, of 100.
+    let security = ["security", "--offline=true", "--threshold=15"];
+    let judged = run(program("systemd-analyze", &security).arg(&units[0]));
+    assert_eq!(judged.code, Some(0), "{}{}", judged.stdout, judged.stderr);
+}
+
 /// READY=1 once clients can connect, STOPPING=1 when it ends.
 #[test]
 fn the_service_manager_is_told() {
