@@ -279,6 +279,12 @@ pub fn nothing_passes_while_keys_cannot_be_checked(start: impl FnOnce(&Backends)
     // The shim is gone.
     front.shim.signal("TERM");
     front.shim.wait();
-    front.assert_refused(503, || front.ask(HOME, "/", &key, &[]));
-    front.assert_refused(503, || front.curl(HOME, "/", &["-d", "a body"]));
+    for body in [&[][..], &["-d", "a body"]] {
+        let seen = front.service.seen();
+        let line = format!("X-Api-Key: {key}");
+        let response = front.curl(HOME, "/", &[&["-H", &line], body].concat());
+        // Some proxies have a status of their own for this.
+        assert!([500, 502, 503].contains(&response.status()), "{}", response.0);
+        assert_eq!(front.service.seen(), seen);
+    }
 }

@@ -1,4 +1,6 @@
 //! The configurations of deploy/ in real proxies, between curl and a service.
 
+mod caddy;
 mod front;
+mod haproxy;
 mod nginx;

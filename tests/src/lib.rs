@@ -29,7 +29,7 @@ pub use load::{Asked, Load, Seen};
 pub use pgbouncer::Pgbouncer;
 pub use processes::{Frozen, signal};
 pub use program::{Output, program, run};
-pub use proxy::{Proxy, ProxyFiles, free_address};
+pub use proxy::{Proxy, ProxyFiles, free_address, from_python_env};
 pub use samples::Samples;
 pub use shim::{Answer, Shim, short_run};
 pub use tmpfs::Tmpfs;

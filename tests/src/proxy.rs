@@ -1,5 +1,6 @@
 //! A real reverse proxy, run by an unprivileged user with a file of deploy/.
 
+use crate::from_test_script;
 use crate::program::{program, run};
 use crate::waiting::eventually;
 use std::fs::{File, Permissions};
@@ -93,4 +94,11 @@ impl Drop for Proxy {
 /// One that was free a moment ago.
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A program that came with the packages of a Python environment of scripts/python-env.
+pub fn from_python_env(variable: &str, name: &str) -> String {
+    let script = "import os, sys, sysconfig\n\
+                  print(os.path.join(sysconfig.get_path('purelib'), 'bin', sys.argv[1]))";
+    run(&mut program(&from_test_script(variable), &["-c", script, name])).success()
 }

@@ -1,0 +1,38 @@
+//! deploy/Caddyfile.
+
+use crate::front::{self, Backends};
+use apikey_tests::{Proxy, ProxyFiles, free_address};
+
+fn start(backends: &Backends) -> Proxy {
+    let (files, address) = (ProxyFiles::new(), free_address());
+    // Its administration would listen on a fixed port.
+    let own =
+        format!("{{\n\tadmin off\n}}\n\nhttp://:{} {{\n\tbind {}", address.port(), address.ip());
+    let settings = files.deploy(
+        "Caddyfile",
+        &[
+            (":80 {", &own),
+            ("127.0.0.1:8080", &backends.shim),
+            ("127.0.0.1:8000", &backends.service),
+        ],
+    );
+    // Where it keeps its last settings.
+    let home = format!("HOME={}", files.directory());
+    let run = ["env", &home, "caddy", "run", "--adapter", "caddyfile", "--config", &settings];
+    Proxy::start(files, address, &run)
+}
+
+#[test]
+fn who_passes_and_who_does_not() {
+    front::who_passes_and_who_does_not(start);
+}
+
+#[test]
+fn what_a_client_forges_does_not_get_through() {
+    front::what_a_client_forges_does_not_get_through(start);
+}
+
+#[test]
+fn nothing_passes_while_keys_cannot_be_checked() {
+    front::nothing_passes_while_keys_cannot_be_checked(start);
+}

@@ -1,0 +1,34 @@
+//! deploy/haproxy.cfg and deploy/haproxy-auth.lua.
+
+use crate::front::{self, Backends};
+use apikey_tests::{Proxy, ProxyFiles, free_address};
+
+fn start(backends: &Backends) -> Proxy {
+    let (files, address) = (ProxyFiles::new(), free_address());
+    let script = files.deploy("haproxy-auth.lua", &[]);
+    let settings = files.deploy(
+        "haproxy.cfg",
+        &[
+            ("bind :80 ", &format!("bind {address} ")),
+            ("127.0.0.1:8080", &backends.shim),
+            ("127.0.0.1:8000", &backends.service),
+            ("/etc/haproxy/haproxy-auth.lua", &script),
+        ],
+    );
+    Proxy::start(files, address, &["haproxy", "-db", "-f", &settings])
+}
+
+#[test]
+fn who_passes_and_who_does_not() {
+    front::who_passes_and_who_does_not(start);
+}
+
+#[test]
+fn what_a_client_forges_does_not_get_through() {
+    front::what_a_client_forges_does_not_get_through(start);
+}
+
+#[test]
+fn nothing_passes_while_keys_cannot_be_checked() {
+    front::nothing_passes_while_keys_cannot_be_checked(start);
+}
