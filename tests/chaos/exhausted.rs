@@ -14,28 +14,31 @@ const END_THEM: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_act
 
 #[test]
 fn connection_slots_used_up() {
-    let scene = Scene::new(&["max_connections = 10", "superuser_reserved_connections = 2"], &[]);
+    let settings = ["max_connections = 10", "superuser_reserved_connections = 2"];
+    let mut scene = Scene::new(&settings, &[]);
     let load = scene.load();
     a_while();
     let mut superuser = scene.database.superuser();
-    let mut hoarder = Config::new();
-    hoarder.host("127.0.0.1").port(scene.database.port()).dbname(&scene.database.name);
-    hoarder.user(&scene.login.role).password(&scene.login.password);
+    let hoarder = scene.database.login("hoarder", "");
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(scene.database.port()).dbname(&scene.database.name);
+    config.user(&hoarder.role).password(&hoarder.password);
+    // The shim is kept out until all slots are taken, or it would be the quicker one.
+    let limit = format!("ALTER ROLE {} CONNECTION LIMIT", scene.login.role);
+    superuser.batch_execute(&format!("{limit} 0")).unwrap();
     let mut hoard = Vec::new();
-    // The shim is quick to take a slot, and one that is given up is not free at once.
-    let mut rounds_without = 0;
-    eventually("the shim has no slot, and gets none", || {
+    eventually("all slots are taken, one of them by the superuser", || {
         one(&mut superuser, END_THEM);
-        while let Ok(connection) = hoarder.connect(NoTls) {
-            hoard.push(connection);
-        }
-        let has_none = one(&mut superuser, BACKENDS).as_deref() == Some("0");
-        rounds_without = if has_none { rounds_without + 1 } else { 0 };
-        rounds_without == 5
+        hoard.extend(config.connect(NoTls).ok());
+        hoard.len() == 10 - 2 - 1
     });
+    superuser.batch_execute(&format!("{limit} -1")).unwrap();
+    a_while();
+    assert_eq!(one(&mut superuser, BACKENDS).as_deref(), Some("0"));
     a_while();
     scene.shim.ask(scene.good()).assert_problem(503);
-    assert!(scene.shim.log().contains("SQLSTATE 53300"), "{}", scene.shim.log());
+    let log = scene.shim.log();
+    assert!(log.contains("connection slots are reserved") && log.contains("53300"), "{log}");
     drop(hoard);
     let back = Instant::now();
     recovery_and_a_while();
