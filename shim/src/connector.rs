@@ -2,26 +2,27 @@
 //! finds out whether a server is still alive, so that its connections are left for another one's.
 
 use std::convert::Infallible;
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
-use tokio::io::{AsyncRead, AsyncWrite};
+use rand::seq::SliceRandom;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{debug, info, warn};
 
 use crate::cannot_connect::{CannotConnect, Refusal};
+use crate::database_host::Host;
+use crate::database_hosts::Hosts;
 use crate::greeting::Greeting;
-use crate::hosts::{Host, Hosts};
-use crate::session_attributes::{Attributes, Wanted};
+use crate::session_attributes::Wanted;
+use crate::session_watch::watch;
 
 /// A server that has not answered for so long may be dead. Together with `connect_timeout`, three quarters
 /// of a second by default.
@@ -91,10 +92,13 @@ impl Manager for Connector {
 impl Connector {
     async fn visit(&self, host: &Arc<Host>, wanted: Wanted) -> Result<Connection, Refusal> {
         let limit = self.connect_timeout;
-        let addresses = match timeout(limit, self.hosts.addresses(host)).await {
+        let mut addresses = match timeout(limit, host.addresses()).await {
             Ok(found) => found.map_err(Refusal::Unknown)?,
             Err(_) => return Err(Refusal::Silent(limit)),
         };
+        if self.hosts.are_at_random() {
+            addresses.shuffle(&mut rand::rng());
+        }
         let mut outcome = Err(Refusal::Unknown(std::io::ErrorKind::NotFound.into()));
         for address in addresses {
             let attempt = timeout(limit, self.connect(host, address, wanted)).await;
@@ -129,7 +133,7 @@ impl Connector {
         let name = host.clone();
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = drive(connection, wanted, &name) => {}
+                () = watch(connection, wanted, &name) => {}
                 () = end => {}
             }
         });
@@ -164,45 +168,6 @@ impl Connector {
             }
         }
     }
-}
-
-/// Until the connection closes, or the server becomes what is not wanted.
-async fn drive<T>(
-    mut connection: tokio_postgres::Connection<Socket, T>,
-    wanted: Wanted,
-    host: &Host,
-) where
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    let first = Attributes::reported(&connection);
-    poll_fn(|context| {
-        loop {
-            match connection.poll_message(context) {
-                // A notice, or what else the server says of its own accord.
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(error))) => {
-                    debug!(%host, %error, "a connection ended");
-                    return Poll::Ready(());
-                }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        if wanted == Wanted::Any {
-            return Poll::Pending;
-        }
-        let now = Attributes::reported(&connection);
-        // Whether it suited in the beginning is asked of the server: a pooler may report what was.
-        let objection = now.filter(|_| now != first).and_then(|now| wanted.objection(now));
-        match objection {
-            Some(objection) => {
-                warn!(%host, objection, "leaving a server (target_session_attrs)");
-                Poll::Ready(())
-            }
-            None => Poll::Pending,
-        }
-    })
-    .await;
 }
 
 /// A pooler that knows nothing of such a parameter refuses the connection.

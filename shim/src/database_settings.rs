@@ -7,7 +7,7 @@ use tokio_postgres::config::{Host, SslMode};
 
 use crate::connector::Connector;
 use crate::conninfo;
-use crate::hosts::Hosts;
+use crate::database_hosts::Hosts;
 use crate::tls;
 
 /// What tokio-postgres assumes for `keepalives_idle`.
