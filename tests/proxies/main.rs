@@ -1,6 +1,8 @@
 //! The configurations of deploy/ in real proxies, between curl and a service.
 
 mod caddy;
+mod envoy;
 mod front;
 mod haproxy;
 mod nginx;
+mod traefik;

@@ -1,0 +1,37 @@
+//! deploy/envoy.yaml.
+
+use crate::front::{self, Backends};
+use apikey_tests::{Proxy, ProxyFiles, free_address, from_python_env};
+
+fn start(backends: &Backends) -> Proxy {
+    let (files, address) = (ProxyFiles::new(), free_address());
+    let port = |address: &str| address.rsplit_once(':').unwrap().1.to_owned();
+    let settings = files.deploy(
+        "envoy.yaml",
+        &[
+            ("0.0.0.0, port_value: 80 }", &format!("127.0.0.1, port_value: {} }}", address.port())),
+            ("port_value: 8080", &format!("port_value: {}", port(&backends.shim))),
+            ("port_value: 8000", &format!("port_value: {}", port(&backends.service))),
+        ],
+    );
+    let program = from_python_env("APIKEY_PYTHON_PROXIES", "../envoy/_bin/envoy");
+    // Several run beside each other in the tests.
+    let alone = ["--use-dynamic-base-id", "--concurrency", "1"];
+    let run = [&[&*program, "-c", &settings], &alone[..]].concat();
+    Proxy::start(files, address, &run)
+}
+
+#[test]
+fn who_passes_and_who_does_not() {
+    front::who_passes_and_who_does_not(start);
+}
+
+#[test]
+fn what_a_client_forges_does_not_get_through() {
+    front::what_a_client_forges_does_not_get_through(start);
+}
+
+#[test]
+fn nothing_passes_while_keys_cannot_be_checked() {
+    front::nothing_passes_while_keys_cannot_be_checked(start);
+}
