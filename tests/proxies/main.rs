@@ -1,5 +1,6 @@
 //! The configurations of deploy/ in real proxies, between curl and a service.
 
+mod apache;
 mod caddy;
 mod envoy;
 mod front;

@@ -70,7 +70,9 @@ impl Proxy {
         eventually(&format!("{command:?} listens"), || {
             let log = || std::fs::read_to_string(files.path("log")).unwrap();
             assert_eq!(child.try_wait().unwrap(), None, "it ended: {}", log());
-            TcpStream::connect(address).is_ok()
+            // A port that nobody listens on may be given to the connection itself.
+            TcpStream::connect(address)
+                .is_ok_and(|stream| stream.local_addr().is_ok_and(|own| own != address))
         });
         Self { address, child, files }
     }
