@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::peer::Peer;
@@ -60,9 +60,17 @@ pub async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
     };
     let farewell =
         close(socket.into_stream(), problem.map(|problem| server.app.refuse(peer, problem)));
-    // The bound is for the farewell as a whole: a client that neither reads nor leaves. Where somebody else
-    // has its place there is no time.
-    let _ = timeout(if place.is_gone() { HURRY } else { LINGER }, farewell).await;
+    // The bound is for the farewell as a whole: a client that neither reads nor leaves. When somebody else
+    // wants its place, or has it, there is no time.
+    place.done();
+    let hurry = async {
+        place.taken().await;
+        sleep(HURRY).await;
+    };
+    tokio::select! {
+        _ = timeout(LINGER, farewell) => {}
+        () = hurry => {}
+    }
 }
 
 pub async fn answer(

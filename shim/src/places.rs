@@ -153,28 +153,32 @@ impl Places {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// In microseconds. It begins where a newcomer is one, so that zero is older than anybody.
     fn now(&self) -> u64 {
-        self.birth.elapsed().as_micros() as u64
+        (self.birth.elapsed() + WELCOME).as_micros() as u64 + 1
     }
 
     /// Who waits since then or before can be sent away.
-    fn latest(&self) -> Option<u64> {
-        self.now().checked_sub(WELCOME.as_micros() as u64)
+    fn latest(&self) -> u64 {
+        self.now() - WELCOME.as_micros() as u64
     }
 }
 
 impl Crowd {
     /// Finding it among all is dear, so a portion is found at once.
-    fn oldest(&mut self, latest: Option<u64>) -> Option<Arc<State>> {
+    fn oldest(&mut self, latest: u64) -> Option<Arc<State>> {
         for is_fresh in [false, true] {
             if is_fresh {
                 self.oldest = self.next_to_go();
             }
             while let Some((since, state)) = self.oldest.last() {
-                if state.waits_since() == Some(*since) {
-                    return (Some(*since) <= latest).then(|| state.clone());
+                if state.waits_since() != Some(*since) {
+                    self.oldest.pop();
+                } else if *since <= latest {
+                    return Some(state.clone());
+                } else {
+                    break;
                 }
-                self.oldest.pop();
             }
         }
         None
@@ -237,6 +241,18 @@ impl Place {
     /// Whether its next answer is its last.
     pub fn is_ending(&self) -> bool {
         self.is_turned_away() || self.is_gone() || self.places.stopping.load(Ordering::Acquire)
+    }
+
+    /// It is only waited for its client to hang up: its place can be taken right away.
+    pub fn done(&self) {
+        self.state.since.store(0, Ordering::Relaxed);
+    }
+
+    /// Resolves when its place is another's.
+    pub async fn taken(&self) {
+        while !self.is_gone() {
+            self.told().await;
+        }
     }
 
     /// Resolves when it is to end.
@@ -323,6 +339,15 @@ mod tests {
         std::thread::sleep(MOMENT);
         assert!(!places.enter().is_turned_away());
         assert!(taken[0].is_gone() && !taken[1].is_gone());
+    }
+
+    #[test]
+    fn who_is_done_goes_at_once() {
+        let (places, taken) = full(3);
+        assert!(places.enter().is_turned_away());
+        taken[1].done();
+        assert!(!places.enter().is_turned_away());
+        assert!(taken[1].is_gone() && !taken[0].is_gone());
     }
 
     #[tokio::test]
