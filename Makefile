@@ -40,7 +40,7 @@ bench: ## what checks cost, into docs/benchmarks.md (half an hour; QUICK=1: a mi
 chaos: ## kill, freeze and starve servers under load (CHAOS_SECONDS=60: for how long the soak test runs)
 	@scripts/chaos
 
-fuzz: ## fuzz the parsers
+fuzz: ## fuzz the parsers, and the shim with any bytes on a connection
 	@scripts/fuzz
 
 lint: ## formatting, clippy, shellcheck

@@ -2,20 +2,19 @@
 
 use httparse::{EMPTY_HEADER, Response, Status};
 
-const EXPECTED: [u16; 8] = [200, 204, 400, 401, 404, 405, 414, 431];
-
-/// How many answers these bytes are; or why they are not.
-pub fn count(mut bytes: &[u8]) -> Result<u64, String> {
+/// How many answers these bytes are, all with a status that is expected; or why they are not.
+pub fn count(mut bytes: &[u8], expected: &[u16]) -> Result<u64, String> {
     let mut count = 0;
     while !bytes.is_empty() {
-        let length = length(bytes).map_err(|why| format!("{why}: {}", bytes.escape_ascii()))?;
+        let length =
+            length(bytes, expected).map_err(|why| format!("{why}: {}", bytes.escape_ascii()))?;
         bytes = &bytes[length..];
         count += 1;
     }
     Ok(count)
 }
 
-fn length(bytes: &[u8]) -> Result<usize, String> {
+fn length(bytes: &[u8], expected: &[u16]) -> Result<usize, String> {
     let mut headers = [EMPTY_HEADER; 32];
     let mut answer = Response::new(&mut headers);
     let head = match answer.parse(bytes) {
@@ -23,7 +22,7 @@ fn length(bytes: &[u8]) -> Result<usize, String> {
         other => return Err(format!("no head of an answer ({other:?})")),
     };
     let status = answer.code.unwrap_or_default();
-    if !EXPECTED.contains(&status) {
+    if !expected.contains(&status) {
         return Err(format!("status {status}"));
     }
     let header = |name: &str| {

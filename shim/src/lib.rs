@@ -1,0 +1,210 @@
+//! HTTP in front of `apikey_check` and `apikey_authorize`: settings, a listener, a server, and a clean end.
+
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+mod auth;
+mod batch;
+mod cannot_connect;
+mod client_address;
+mod complaints;
+mod connection;
+mod connections;
+mod connector;
+mod conninfo;
+mod cors;
+mod credentials;
+mod database;
+mod database_host;
+mod database_hosts;
+mod database_settings;
+mod decision;
+mod extension_stats;
+mod forwarded;
+mod greeting;
+mod host;
+mod http2;
+mod identity_headers;
+mod keytest;
+mod listen_address;
+pub mod listener;
+mod log;
+mod metrics;
+mod metrics_server;
+mod observed;
+mod opening;
+mod peer;
+mod peers;
+mod places;
+mod problem;
+mod proxy_protocol;
+mod refusal;
+mod request_id;
+mod retirement;
+mod routes;
+mod scope;
+mod seldom;
+pub mod server;
+mod server_tls;
+mod service_manager;
+mod session_attributes;
+mod session_watch;
+pub mod settings;
+mod socket;
+mod statement;
+mod stream;
+mod tenant;
+mod tenant_by_host;
+mod tls;
+mod unavailable;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use listenfd::ListenFd;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
+
+use crate::arguments::{Arguments, without_secrets};
+use crate::server::Server;
+use crate::settings::Settings;
+
+// As in BSD's sysexits.h.
+const EX_USAGE: u8 = 64;
+const EX_UNAVAILABLE: u8 = 69;
+const EX_SOFTWARE: u8 = 70;
+
+/// Why the program ends early, and the status that says so.
+struct Failure(u8, String);
+
+/// The program: from its arguments to its exit status.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let parsed = match Arguments::parse(arguments.iter().cloned()) {
+        Ok(parsed) => parsed,
+        Err(error) if !error.use_stderr() => {
+            // --help and --version. Nobody is left to tell if standard output is closed.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let message = without_secrets(error.to_string(), &arguments);
+            return fail(Failure(EX_USAGE, message));
+        }
+    };
+    let settings = match Settings::new(parsed) {
+        Ok(settings) => settings,
+        Err(invalid) => return fail(Failure(EX_USAGE, format!("error: {invalid}"))),
+    };
+    match start(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(failure),
+    }
+}
+
+fn fail(Failure(status, message): Failure) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{}", message.trim_end());
+    ExitCode::from(status)
+}
+
+fn start(settings: Settings) -> Result<(), Failure> {
+    let internal = |error: io::Error| Failure(EX_SOFTWARE, format!("error: {error}"));
+    // Before there are threads: it takes variables out of the environment.
+    let passed = ListenFd::from_env();
+    let log = log::start(settings.log, settings.log_format)
+        .map_err(|error| internal(io::Error::other(error)))?;
+    raise_descriptor_limit(u64::from(settings.limits.connections + settings.pool_size));
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(half_of_the_processors())
+        .enable_all()
+        .build()
+        .map_err(internal)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+        let hangup = signal(SignalKind::hangup()).map_err(internal)?;
+        let listeners = listener::open(&settings.listen, settings.listen_options, passed)
+            .map_err(|error| Failure(EX_UNAVAILABLE, format!("error: {error}")))?;
+        for listener in &listeners {
+            let url = listener.url(settings.doors.tls.is_some()).map_err(internal)?;
+            info!(version = env!("CARGO_PKG_VERSION"), %url, "apikey-shim starts");
+            // On standard output for whoever started us with port 0, whatever --log says.
+            let _ = writeln!(io::stdout(), "listening on {url}");
+        }
+
+        let app = Arc::new(settings.app);
+        tokio::spawn(greet(app.clone()));
+        if let Some(address) = settings.metrics_listen {
+            let listener = listen(address).await?;
+            let address = listener.local_addr().map_err(internal)?;
+            info!(url = format!("http://{address}/metrics"), "metrics can be read");
+            tokio::spawn(metrics_server::run(listener, app.clone(), log.lost.clone()));
+        }
+        let stop = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            service_manager::stopping();
+        };
+        let server = Server::new(app, settings.limits, settings.doors);
+        tokio::spawn(reload(server.clone(), hangup));
+        service_manager::ready();
+        server.run(listeners, stop).await;
+        Ok(())
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure(EX_UNAVAILABLE, format!("error: cannot listen on {address}: {error}"))
+    })
+}
+
+/// Postgres, often on the same machine, has more to do than we. And what one thread does for many requests in turn
+/// costs less than threads that wake each other for each.
+fn half_of_the_processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
+}
+
+/// Says early whether the database can be used. A server that comes up before its database is no
+/// error: every request tries again.
+async fn greet(app: Arc<routes::App>) {
+    match app.can_check().await {
+        Ok(()) => info!("the database answers"),
+        Err(cause) => warn!(%cause, "the database gives no answer yet; requests get a 503"),
+    }
+}
+
+/// At each SIGHUP. A renewal that went wrong leaves what worked.
+async fn reload(server: Arc<Server>, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        let Some(tls) = &server.doors.tls else {
+            info!("SIGHUP: there is no certificate to reload");
+            continue;
+        };
+        match tls.reload() {
+            Ok(()) => info!("SIGHUP: the certificate is reloaded"),
+            Err(cause) => error!(%cause, "SIGHUP: the certificate stays as it was"),
+        }
+    }
+}
+
+/// Each connection is a descriptor, and many systems start a process with 1024.
+fn raise_descriptor_limit(sockets: u64) {
+    // Standard streams, listener, epoll, signals, certificates.
+    let needed = sockets + places::TURNED_AWAY as u64 + 64;
+    if rlimit::getrlimit(rlimit::Resource::NOFILE).is_ok_and(|(soft, _)| soft >= needed) {
+        return;
+    }
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => warn!(limit, needed, "too few file descriptors for --max-connections"),
+        Err(error) => warn!(%error, "cannot raise the limit of file descriptors"),
+    }
+}
