@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 
 /// The database is well: no 503.
-const EXPECTED: [u16; 8] = [200, 204, 400, 401, 404, 405, 414, 431];
+const EXPECTED: [u16; 9] = [200, 204, 400, 401, 403, 404, 405, 414, 431];
 
 const CLIENTS: u64 = 4;
 
@@ -76,7 +76,7 @@ fn garbage_gets_legal_answers_and_leaves_nothing_behind() {
         &["--request-timeout", "30s", "--trusted-proxy", "127.0.0.1"],
         &["--cors-origin", "https://shop.example"],
     ];
-    let shim = Shim::start(&mut database, &flags.concat());
+    let shim = Shim::start_for_auth(&mut database, &flags.concat());
     assert_eq!(shim.ask(&key).status(), 200);
 
     let mut answered = 1 + send(&shim, &wrong, seed.wrapping_add(1), requests / 5);

@@ -65,7 +65,7 @@ fn curl(from: &str, flags: &[&str], url: &str, key: &str) -> String {
 fn haproxy_tells_whose_connection_it_is() {
     let mut database = Database::new();
     let key = database.key("'event', '127.0.0.9'");
-    let shim = Shim::start(&mut database, &["--proxy-protocol", "127.0.0.1"]);
+    let shim = Shim::start(&mut database, &["--proxy-protocol", "127.0.0.1", "--log-requests"]);
     let ways = ["send-proxy", "send-proxy-v2", "check check-send-proxy inter 200ms send-proxy-v2"];
     let balancer = Balancer::start(&shim, &ways);
     for (port, way) in balancer.ports.iter().zip(ways) {
@@ -77,7 +77,7 @@ fn haproxy_tells_whose_connection_it_is() {
         }
     }
     // Its own questions are on connections of its own (LOCAL), and it has found us alive.
-    eventually("it has asked", || shim.log().contains("Live"));
+    eventually("it has asked", || shim.log().contains(r#""route":"live""#));
     assert!(!balancer.log().contains("DOWN"), "{}", balancer.log());
 }
 

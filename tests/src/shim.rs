@@ -94,9 +94,8 @@ impl Shim {
     /// Where `--metrics-listen` with port 0 has led to.
     pub fn metrics_address(&self) -> SocketAddr {
         let log = self.log();
-        let (_, rest) = log.split_once("http://").unwrap_or_else(|| panic!("no metrics: {log}"));
-        let (address, _) = rest.split_once("/metrics").unwrap();
-        address.parse().unwrap()
+        let before = log.split_once("/metrics").unwrap_or_else(|| panic!("no metrics: {log}")).0;
+        before.rsplit_once("http://").unwrap().1.parse().unwrap()
     }
 
     /// The same request at the address of the metrics.
