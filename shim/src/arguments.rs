@@ -172,6 +172,31 @@ pub struct Arguments {
           default_value = "10s", value_parser = duration)]
     pub shutdown_timeout: Duration,
 
+    /// Address and port of the admin page, where people manage keys in a browser; off without this.
+    /// It speaks plain HTTP: keep it on loopback, or behind a proxy that speaks TLS
+    #[arg(
+        long,
+        env = "APIKEY_ADMIN_LISTEN",
+        value_name = "ADDRESS:PORT",
+        help_heading = "Admin page"
+    )]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// After how long without a request a session of the admin page ends
+    #[arg(long, env = "APIKEY_ADMIN_SESSION_IDLE", value_name = "DURATION",
+          help_heading = "Admin page", default_value = "15m", value_parser = session_time)]
+    pub admin_session_idle: Duration,
+
+    /// After how long a session of the admin page ends in any case
+    #[arg(long, env = "APIKEY_ADMIN_SESSION_TOTAL", value_name = "DURATION",
+          help_heading = "Admin page", default_value = "8h", value_parser = session_time)]
+    pub admin_session_total: Duration,
+
+    /// Sessions of the admin page, at most; each may hold a connection to Postgres
+    #[arg(long, env = "APIKEY_ADMIN_SESSIONS", value_name = "COUNT", help_heading = "Admin page",
+          default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub admin_sessions: u32,
+
     /// What to log on standard error: error, warn, info, debug, or a tracing filter
     #[arg(
         long,
@@ -228,6 +253,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if bounds.contains(&duration) => Ok(duration),
         Ok(_) => Err("it must be between 10ms and 1h".into()),
         Err(_) => Err("it is no duration such as 5s, 500ms or 1m30s".into()),
+    }
+}
+
+/// A session may last longer than a request, and not for ever.
+fn session_time(text: &str) -> Result<Duration, String> {
+    let bounds = Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
+    match humantime::parse_duration(text) {
+        Ok(duration) if bounds.contains(&duration) => Ok(duration),
+        Ok(_) => Err("it must be between 100ms and 7days".into()),
+        Err(_) => Err("it is no duration such as 15m or 8h".into()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
 pub mod arguments;
 mod auth;
 mod batch;
@@ -137,6 +138,11 @@ fn start(settings: Settings) -> Result<(), Failure> {
             let _ = writeln!(io::stdout(), "listening on {url}");
         }
 
+        let admin = match settings.admin {
+            Some(admin) => Some(start_admin(admin).await?),
+            None => None,
+        };
+
         let app = Arc::new(settings.app);
         tokio::spawn(greet(app.clone()));
         if let Some(address) = settings.metrics_listen {
@@ -156,6 +162,9 @@ fn start(settings: Settings) -> Result<(), Failure> {
         tokio::spawn(reload(server.clone(), hangup));
         service_manager::ready();
         server.run(listeners, stop).await;
+        if let Some(admin) = admin {
+            admin.stop(settings.limits.shutdown).await;
+        }
         Ok(())
     })
 }
@@ -164,6 +173,20 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure(EX_UNAVAILABLE, format!("error: cannot listen on {address}: {error}"))
     })
+}
+
+async fn start_admin(settings: admin::Settings) -> Result<admin::Running, Failure> {
+    let listen = settings.listen;
+    let running = admin::start(settings).await.map_err(|error| {
+        let message = format!("error: cannot listen on {listen} (--admin-listen): {error}");
+        Failure(EX_UNAVAILABLE, message)
+    })?;
+    if !running.address.ip().is_loopback() {
+        warn!(address = %running.address, "the admin page is not on loopback: others can reach it, and read what passes by");
+    }
+    info!(address = %running.address, "the admin page starts");
+    let _ = writeln!(io::stdout(), "admin on http://{}", running.address);
+    Ok(running)
 }
 
 /// Postgres, often on the same machine, has more to do than we. And what one thread does for many requests in turn

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 
+use crate::admin::uses::Uses;
 use crate::auth;
 use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
@@ -29,6 +30,8 @@ pub struct App {
     pub challenge: HeaderValue,
     pub metrics: Metrics,
     pub complaints: Arc<Complaints>,
+    /// Counted for the admin page, where there is one.
+    pub uses: Option<Arc<Uses>>,
 }
 
 #[derive(Clone, Copy, Debug)]

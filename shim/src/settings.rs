@@ -8,10 +8,13 @@ use std::sync::Arc;
 use hyper::header::HeaderValue;
 use tracing_subscriber::EnvFilter;
 
+use crate::admin::uses::Uses;
+use crate::admin::{self, Door, Lifetimes};
 use crate::arguments::Arguments;
 use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
 use crate::connections::Connections;
+use crate::connector::Connector;
 use crate::cors::Cors;
 use crate::database::{Database, Limits};
 use crate::database_settings::{Times, connector, identifier, password};
@@ -36,6 +39,7 @@ pub struct Settings {
     pub log: EnvFilter,
     pub log_format: LogFormat,
     pub metrics_listen: Option<SocketAddr>,
+    pub admin: Option<admin::Settings>,
 }
 
 /// A setting and what is wrong with it.
@@ -59,6 +63,7 @@ impl Settings {
     pub fn new(arguments: Arguments) -> Result<Self, Invalid> {
         let log = log::filter(&arguments.log, arguments.log_requests);
         let tenancy = tenancy(&arguments)?;
+        let admin = admin(&arguments)?;
         Ok(Self {
             listen: arguments.listen.clone(),
             listen_options: ListenOptions {
@@ -80,17 +85,16 @@ impl Settings {
             },
             pool_size: arguments.pool_size,
             app: App {
-                proxies: TrustedProxies {
-                    proxies: of("trusted-proxy", Peers::parse(items(&arguments.trusted_proxy)))?,
-                    header: arguments.forwarded_header,
-                },
+                proxies: proxies(&arguments)?,
                 cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?,
                 challenge: of("realm", challenge(&arguments.realm))?,
                 database: database(&arguments, &tenancy)?,
                 tenancy,
                 metrics: Metrics::new(arguments.max_connections, arguments.pool_size),
                 complaints: Arc::new(Complaints::default()),
+                uses: admin.as_ref().map(|admin| admin.uses.clone()),
             },
+            admin,
         })
     }
 }
@@ -133,6 +137,34 @@ fn server_tls(arguments: &Arguments) -> Result<Option<ServerTls>, Invalid> {
         [None, Some(_)] => of("tls-key", Err("--tls-certificate is missing".into())),
         [Some(_), None] => of("tls-certificate", Err("--tls-key is missing".into())),
     }
+}
+
+fn proxies(arguments: &Arguments) -> Result<TrustedProxies, Invalid> {
+    Ok(TrustedProxies {
+        proxies: of("trusted-proxy", Peers::parse(items(&arguments.trusted_proxy)))?,
+        header: arguments.forwarded_header,
+    })
+}
+
+/// The same database, by the same way, with the roles of people.
+fn admin(arguments: &Arguments) -> Result<Option<admin::Settings>, Invalid> {
+    let Some(listen) = arguments.admin_listen else { return Ok(None) };
+    let times = Times { connect: arguments.connect_timeout, request: arguments.request_timeout };
+    let Connector { config, tls, .. } = of("database", connector(&arguments.database, &times))?;
+    Ok(Some(admin::Settings {
+        listen,
+        door: Door::new(&config, tls, arguments.request_timeout),
+        proxies: proxies(arguments)?,
+        lifetimes: Lifetimes {
+            idle: arguments.admin_session_idle,
+            total: arguments.admin_session_total,
+        },
+        sessions: arguments.admin_sessions as usize,
+        header_time: arguments.header_timeout,
+        header_bytes: arguments.max_header_bytes as usize,
+        request_time: arguments.request_timeout,
+        uses: Arc::new(Uses::default()),
+    }))
 }
 
 fn database(arguments: &Arguments, tenancy: &Tenancy) -> Result<Arc<Database>, Invalid> {

@@ -1,0 +1,66 @@
+//! Answers: pages, redirects and the two files. All have the same headers.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use maud::Markup;
+
+pub type Answer = Response<Full<Bytes>>;
+
+/// Nothing from elsewhere, no script in a page, no frame around it; forms are sent here alone.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+const COMMON: [(HeaderName, &str); 6] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+const STYLE: &str = include_str!("assets/style.css");
+const COPY: &str = include_str!("assets/copy.js");
+
+pub fn page(status: StatusCode, markup: Markup) -> Answer {
+    let mut answer = content("text/html; charset=utf-8", markup.into_string());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// 303: the browser asks for that page with GET, and a reload does nothing again.
+pub fn see_other(location: &str) -> Answer {
+    let mut answer = content("text/plain; charset=utf-8", "");
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    if let Ok(location) = HeaderValue::from_str(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+pub fn with_cookie(mut answer: Answer, cookie: &str) -> Answer {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    answer
+}
+
+pub fn asset(path: &str) -> Option<Answer> {
+    match path {
+        "/assets/style.css" => Some(content("text/css; charset=utf-8", STYLE)),
+        "/assets/copy.js" => Some(content("text/javascript; charset=utf-8", COPY)),
+        _ => None,
+    }
+}
+
+fn content(kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    for (name, value) in COMMON {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}

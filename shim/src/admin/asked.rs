@@ -1,0 +1,151 @@
+//! What a request says, in full: these pages are asked by people, and seldom.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderName};
+use hyper::{HeaderMap, Method, Request};
+use tokio::time::timeout;
+
+use super::cookies::Cookie;
+use super::failure::Failure;
+use super::form::Form;
+use super::lang::Language;
+use super::link;
+use crate::client_address::TrustedProxies;
+use crate::peer::Peer;
+
+/// The largest form has 64 networks, 64 scopes and some lines.
+const LARGEST_BODY: usize = 64 * 1024;
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Without `Debug`: forms have passwords and keys.
+pub struct Asked {
+    pub method: Method,
+    pub path: String,
+    pub query: Form,
+    pub form: Form,
+    pub client: IpAddr,
+    /// The browser has TLS.
+    pub secure: bool,
+    pub language: Language,
+    pub session: Option<String>,
+    pub sign_in: Option<String>,
+    pub from_another_site: bool,
+    uri: String,
+}
+
+impl Asked {
+    pub async fn read(
+        request: Request<Incoming>,
+        peer: IpAddr,
+        proxies: &TrustedProxies,
+        patience: Duration,
+    ) -> (Self, Result<(), Failure>) {
+        let (head, body) = request.into_parts();
+        let headers = &head.headers;
+        let secure = is_secure(peer, headers, proxies);
+        let chosen = Cookie::Language.of(headers, secure).and_then(|name| Language::named(&name));
+        let mut asked = Self {
+            path: head.uri.path().to_owned(),
+            query: Form::parse(head.uri.query().unwrap_or_default().as_bytes()),
+            form: Form::default(),
+            client: proxies.client(Peer::Address(peer), headers).unwrap_or(peer).to_canonical(),
+            secure,
+            language: chosen.unwrap_or_else(|| Language::preferred(headers)),
+            session: Cookie::Session.of(headers, secure),
+            sign_in: Cookie::SignIn.of(headers, secure),
+            from_another_site: is_from_another_site(headers),
+            uri: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            method: head.method,
+        };
+        let mut outcome = Ok(());
+        if asked.method == Method::POST {
+            match timeout(patience, read_form(&head.headers, body)).await {
+                Ok(Ok(form)) => asked.form = form,
+                Ok(Err(failure)) => outcome = Err(failure),
+                Err(_) => outcome = Err(Failure::SlowClient),
+            }
+        }
+        if asked.form.has_nul() || asked.query.has_nul() {
+            outcome = Err(Failure::BadRequest);
+        }
+        (asked, outcome)
+    }
+
+    /// Where this page is, to come back to it: not after a form was sent to where there is none to look at.
+    pub fn here(&self) -> &str {
+        let shown = [Method::GET, Method::HEAD].contains(&self.method);
+        link::back(if shown { &self.uri } else { &self.path })
+    }
+}
+
+async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Form, Failure> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Failure::BadRequest);
+    }
+    match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => Ok(Form::parse(&body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge),
+        Err(_) => Err(Failure::BadRequest),
+    }
+}
+
+/// A proxy of ours says so; anybody else may say what he likes. The last one speaks of who came to it.
+fn is_secure(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxies) -> bool {
+    let lines = headers.get_all(X_FORWARDED_PROTO);
+    let last = lines.iter().next_back().and_then(|line| line.to_str().ok());
+    let scheme = last.and_then(|line| line.rsplit(',').next()).unwrap_or_default().trim();
+    proxies.proxies.include(Peer::Address(peer)) && scheme.eq_ignore_ascii_case("https")
+}
+
+/// Browsers say it themselves (W3C, Fetch Metadata); older ones say nothing.
+fn is_from_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE);
+    site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::peers::Peers;
+
+    #[test]
+    fn tls_is_believed_of_trusted_proxies_alone() {
+        let proxies = Peers::parse(["10.0.0.1"].into_iter()).unwrap();
+        let proxies = TrustedProxies { proxies, ..TrustedProxies::default() };
+        let secure = |peer: &str, lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(X_FORWARDED_PROTO, line.parse().unwrap());
+            }
+            is_secure(peer.parse().unwrap(), &headers, &proxies)
+        };
+        assert!(secure("10.0.0.1", &["https"]));
+        assert!(secure("::ffff:10.0.0.1", &["http", "http, HTTPS"]));
+        assert!(!secure("10.0.0.1", &["https", "http"]));
+        assert!(!secure("10.0.0.1", &[]));
+        assert!(!secure("10.0.0.2", &["https"]));
+    }
+
+    #[test]
+    fn other_sites_are_told_apart() {
+        let from = |site: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(site) = site {
+                headers.insert(SEC_FETCH_SITE, site.parse().unwrap());
+            }
+            is_from_another_site(&headers)
+        };
+        assert!(!from(None) && !from(Some("same-origin")) && !from(Some("none")));
+        assert!(from(Some("cross-site")) && from(Some("same-site")));
+    }
+}

@@ -1,0 +1,53 @@
+//! The audit trail, as the view `apikey_events` has it.
+
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::visit::Desk;
+
+pub const PAGE: i64 = 50;
+
+pub struct Event {
+    pub at: String,
+    pub action: String,
+    pub prefix: String,
+    pub changed: Value,
+    pub session_role: String,
+    pub acting_role: String,
+    pub client_address: Option<String>,
+    pub application_name: Option<String>,
+}
+
+/// A page of them, the latest first, and whether there are more. Of one key, or of all where the prefix is empty.
+pub async fn page(
+    desk: &Desk<'_>,
+    prefix: &str,
+    number: i64,
+) -> Result<(Vec<Event>, bool), Failure> {
+    let of_key = if prefix.is_empty() { "$1 = ''" } else { "e.prefix = $1" };
+    let sql = format!(
+        "SELECT to_char(e.at, 'YYYY-MM-DD HH24:MI:SS'), e.action, e.prefix, e.changed::text, e.session_role,
+                e.acting_role, host(e.client_address), e.application_name
+           FROM {}apikey_events AS e WHERE {of_key} ORDER BY e.at DESC, e.id LIMIT {} OFFSET {}",
+        desk.rights.schema,
+        PAGE + 1,
+        (number - 1) * PAGE,
+    );
+    let rows = desk.connection.rows(&sql, &[Some(prefix)]).await?;
+    let more = rows.len() as i64 > PAGE;
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows.iter().take(PAGE as usize) {
+        let changed: String = row.try_get(3)?;
+        events.push(Event {
+            at: row.try_get(0)?,
+            action: row.try_get(1)?,
+            prefix: row.try_get(2)?,
+            changed: serde_json::from_str(&changed).unwrap_or_default(),
+            session_role: row.try_get(4)?,
+            acting_role: row.try_get(5)?,
+            client_address: row.try_get(6)?,
+            application_name: row.try_get(7)?,
+        });
+    }
+    Ok((events, more))
+}

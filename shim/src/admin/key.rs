@@ -1,0 +1,197 @@
+//! One key as a page shows it, and what can be done to it.
+
+use serde_json::Value;
+use tokio_postgres::{Error, Row};
+
+use super::connection::Connection;
+use super::failure::Failure;
+use super::visit::Desk;
+
+/// Times are in the session's time zone, to the minute, as a form has them.
+const COLUMNS: &str = "k.prefix, k.name, k.owner, k.status, k.auth::text, \
+    coalesce(string_to_array(array_to_string(k.allowed_ips, ','), ','), '{}'), k.tenant, \
+    to_char(k.created_at, 'YYYY-MM-DD HH24:MI'), k.created_by, to_char(k.expires_at, 'YYYY-MM-DD HH24:MI'), \
+    to_char(k.disabled_at, 'YYYY-MM-DD HH24:MI'), to_char(k.revoked_at, 'YYYY-MM-DD HH24:MI'), k.revoked_by, \
+    k.revoke_reason, k.replaced_by, to_char(k.last_used_at, 'YYYY-MM-DD HH24:MI'), host(k.last_used_ip), \
+    k.accepted, k.refused";
+
+/// What two people must not change without seeing each other's change: whether there is a key to revoke, too.
+const VERSION: &str = "encode(sha256(convert_to(jsonb_build_array(k.name, k.owner, k.auth, k.allowed_ips, \
+    extract(epoch FROM k.expires_at)::text, k.revoked_at IS NULL, k.replaced_by)::text, 'UTF8')), 'hex')";
+
+pub struct Key {
+    pub prefix: String,
+    pub name: String,
+    pub owner: String,
+    pub status: String,
+    pub auth: Value,
+    pub ips: Vec<String>,
+    pub tenant: String,
+    pub created_at: String,
+    pub created_by: String,
+    pub expires_at: Option<String>,
+    pub disabled_at: Option<String>,
+    pub revoked_at: Option<String>,
+    pub revoked_by: Option<String>,
+    pub revoke_reason: Option<String>,
+    pub replaced_by: Option<String>,
+    pub last_used_at: Option<String>,
+    pub last_used_ip: Option<String>,
+    pub accepted: i64,
+    pub refused: i64,
+}
+
+impl Key {
+    pub fn columns() -> &'static str {
+        COLUMNS
+    }
+
+    /// From the columns after the first `skip`.
+    pub fn from_row(row: &Row, skip: usize) -> Result<Self, Error> {
+        let auth: String = row.try_get(skip + 4)?;
+        Ok(Self {
+            prefix: row.try_get(skip)?,
+            name: row.try_get(skip + 1)?,
+            owner: row.try_get(skip + 2)?,
+            status: row.try_get(skip + 3)?,
+            auth: serde_json::from_str(&auth).unwrap_or_default(),
+            ips: row.try_get(skip + 5)?,
+            tenant: row.try_get(skip + 6)?,
+            created_at: row.try_get(skip + 7)?,
+            created_by: row.try_get(skip + 8)?,
+            expires_at: row.try_get(skip + 9)?,
+            disabled_at: row.try_get(skip + 10)?,
+            revoked_at: row.try_get(skip + 11)?,
+            revoked_by: row.try_get(skip + 12)?,
+            revoke_reason: row.try_get(skip + 13)?,
+            replaced_by: row.try_get(skip + 14)?,
+            last_used_at: row.try_get(skip + 15)?,
+            last_used_ip: row.try_get(skip + 16)?,
+            accepted: row.try_get(skip + 17)?,
+            refused: row.try_get(skip + 18)?,
+        })
+    }
+
+    pub fn is_revoked(&self) -> bool {
+        self.revoked_at.is_some()
+    }
+
+    /// Whether `apikey_rotate` would take it.
+    pub fn can_rotate(&self) -> bool {
+        ["active", "expiring"].contains(&self.status.as_str())
+    }
+
+    /// As `<input type="datetime-local">` has it.
+    pub fn expires_input(&self) -> String {
+        self.expires_at.as_deref().unwrap_or_default().replace(' ', "T")
+    }
+}
+
+/// The key and its version.
+pub async fn find(desk: &Desk<'_>, prefix: &str) -> Result<(Key, String), Failure> {
+    let sql = format!(
+        "SELECT {VERSION}, {COLUMNS} FROM {}apikeys AS k WHERE k.prefix = $1",
+        desk.rights.schema
+    );
+    let row = desk.connection.row(&sql, &[Some(prefix)]).await?.ok_or(Failure::NoSuchKey)?;
+    Ok((Key::from_row(&row, 1)?, row.try_get(0)?))
+}
+
+/// What a form asks of a key, in SQL's own spelling. `None` leaves a column as it is: naming it would have its
+/// triggers look at it.
+#[derive(Default)]
+pub struct Changes {
+    pub name: Option<String>,
+    pub owner: Option<String>,
+    pub auth: Option<String>,
+    /// An array; empty for no rule.
+    pub ips: Option<String>,
+    /// Empty for never.
+    pub expires_at: Option<String>,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        self.columns().all(|(_, value)| value.is_none())
+    }
+
+    fn columns(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        [
+            ("name = $N", self.name.as_deref()),
+            ("owner = $N", self.owner.as_deref()),
+            ("auth = $N::jsonb", self.auth.as_deref()),
+            ("allowed_ips = nullif($N, '')::inet[]", self.ips.as_deref()),
+            ("expires_at = nullif($N, '')::timestamptz", self.expires_at.as_deref()),
+        ]
+        .into_iter()
+    }
+}
+
+/// False where somebody else has changed the key since the form had it.
+pub async fn change(
+    connection: &Connection,
+    prefix: &str,
+    version: &str,
+    changes: &Changes,
+) -> Result<bool, Error> {
+    let mut parameters = vec![Some(prefix), Some(version)];
+    let mut assignments = Vec::new();
+    for (assignment, value) in changes.columns().filter(|(_, value)| value.is_some()) {
+        parameters.push(value);
+        assignments.push(assignment.replace("$N", &format!("${}", parameters.len())));
+    }
+    let sql = format!(
+        "UPDATE apikey.key AS k SET {} WHERE k.prefix = $1 AND {VERSION} = $2 RETURNING k.prefix",
+        assignments.join(", ")
+    );
+    Ok(connection.row(&sql, &parameters).await?.is_some())
+}
+
+pub struct NewKey<'a> {
+    pub name: &'a str,
+    pub auth: &'a str,
+    pub ips: &'a str,
+    pub owner: &'a str,
+    pub expires_at: &'a str,
+    pub tenant: &'a str,
+}
+
+/// The key, in clear, this once.
+pub async fn create(desk: &Desk<'_>, new: &NewKey<'_>) -> Result<String, Error> {
+    let sql = format!(
+        "SELECT {}apikey_create(name => $1, auth => $2::jsonb, ips => nullif($3, '')::inet[], \
+         owner => nullif($4, ''), expires_at => nullif($5, '')::timestamptz, tenant => $6)",
+        desk.rights.schema
+    );
+    let parameters = [new.name, new.auth, new.ips, new.owner, new.expires_at, new.tenant].map(Some);
+    Ok(desk.connection.text(&sql, &parameters).await?.unwrap_or_default())
+}
+
+pub async fn rotate(desk: &Desk<'_>, prefix: &str, grace: &str) -> Result<String, Error> {
+    let sql = format!(
+        "SELECT {}apikey_rotate($1, make_interval(secs => $2::double precision))",
+        desk.rights.schema
+    );
+    Ok(desk.connection.text(&sql, &[Some(prefix), Some(grace)]).await?.unwrap_or_default())
+}
+
+/// What these three say: whether this call did it.
+pub async fn disable(desk: &Desk<'_>, prefix: &str) -> Result<bool, Error> {
+    done(desk, "apikey_disable($1)", &[Some(prefix)]).await
+}
+
+pub async fn enable(desk: &Desk<'_>, prefix: &str) -> Result<bool, Error> {
+    done(desk, "apikey_enable($1)", &[Some(prefix)]).await
+}
+
+pub async fn revoke(desk: &Desk<'_>, prefix: &str, reason: &str) -> Result<bool, Error> {
+    done(desk, "apikey_revoke($1, $2)", &[Some(prefix), Some(reason)]).await
+}
+
+async fn done(desk: &Desk<'_>, call: &str, parameters: &[Option<&str>]) -> Result<bool, Error> {
+    let sql = format!("SELECT {}{call}", desk.rights.schema);
+    match desk.connection.row(&sql, parameters).await? {
+        Some(row) => row.try_get(0),
+        None => Ok(false),
+    }
+}

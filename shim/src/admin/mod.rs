@@ -1,0 +1,103 @@
+//! The admin page: keys managed in a browser by people who do not write SQL.
+//!
+//! Off unless `--admin-listen ADDRESS:PORT` is given; then a second line on standard output says "admin on http://…".
+//! One signs in with a Postgres role and its password. Whatever a page shows or does is SQL on a connection of
+//! that role, so that grants, policies and the audit trail are the database's own.
+//!
+//! | address | what it does |
+//! | --- | --- |
+//! | `GET /` | 303 to `/keys` |
+//! | `GET`, `POST /sign-in` | fields `role`, `password`, `back`; `POST /sign-out` |
+//! | `GET /keys` | the list: `q`, `status`, `owner`, `tenant`, `scope`, `sort` (`name`, `-name` …), `page` |
+//! | `GET`, `POST /keys/new` | `name`, `auth` or `scope` (several), `ips`, `expires_at`, `owner`, `tenant`, `create_revoke`, `once` |
+//! | `GET`, `POST /keys/PREFIX` | one key: look, edit (with `version`), and tick `create_revoke` |
+//! | `POST /keys/PREFIX/rotate` | `grace` (seconds), `once` |
+//! | `POST /keys/PREFIX/disable`, `…/enable`, `…/revoke` | `reason` |
+//! | `GET /keys/PREFIX/events`, `GET /events` | the audit trail: `page` |
+//! | `GET`, `POST /test` | `key`, `ip`, `tenant` |
+//! | `POST /language` | `lang` (`fr`, `en`), `back` |
+//! | `GET /assets/style.css`, `/assets/copy.js` | |
+//!
+//! Every form has a hidden `csrf`. A new key is in the one answer to the `POST` that made it, in
+//! `<output id="new-key">`; sent again, that form (by its `once`) makes no other key.
+
+mod answer;
+mod asked;
+mod connection;
+mod cookies;
+mod door;
+mod events;
+mod failure;
+mod form;
+mod input;
+mod key;
+mod keys;
+mod lang;
+mod link;
+mod pages;
+mod rights;
+mod routes;
+mod scopes;
+mod server;
+mod session;
+mod sessions;
+mod throttle;
+mod token;
+pub mod uses;
+mod visit;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+pub use door::Door;
+pub use server::{Running, start};
+pub use sessions::Lifetimes;
+
+use crate::client_address::TrustedProxies;
+use sessions::Sessions;
+use throttle::Throttle;
+use uses::Uses;
+
+/// Sign-ins that are on their way to Postgres at once; further ones wait.
+const SIGNING_IN: usize = 4;
+
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub door: Door,
+    pub proxies: TrustedProxies,
+    pub lifetimes: Lifetimes,
+    /// Sessions, and so connections to Postgres, at most.
+    pub sessions: usize,
+    pub header_time: Duration,
+    pub header_bytes: usize,
+    pub request_time: Duration,
+    pub uses: Arc<Uses>,
+}
+
+/// What all requests share.
+pub struct Admin {
+    door: Door,
+    proxies: TrustedProxies,
+    sessions: Sessions,
+    throttle: Throttle,
+    signing_in: Semaphore,
+    request_time: Duration,
+    uses: Arc<Uses>,
+}
+
+impl Admin {
+    fn new(settings: Settings) -> Self {
+        Self {
+            door: settings.door,
+            proxies: settings.proxies,
+            sessions: Sessions::new(settings.sessions, settings.lifetimes),
+            throttle: Throttle::default(),
+            signing_in: Semaphore::new(SIGNING_IN),
+            request_time: settings.request_time,
+            uses: settings.uses,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! "ADD API KEY": the form of a new key, and the one answer that shows it.
+
+use hyper::StatusCode;
+use maud::html;
+
+use super::fields::Fields;
+use super::{answer, new_key};
+use crate::admin::answer::Answer;
+use crate::admin::failure::Failure;
+use crate::admin::input::{Field, Input, Mistake, mistake_of};
+use crate::admin::key::{self, NewKey};
+use crate::admin::scopes::{self, Scope};
+use crate::admin::token;
+use crate::admin::visit::Desk;
+
+pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
+    allowed(desk)?;
+    let known = scopes::known(desk).await?;
+    show(desk, &Input::default(), &[], &known)
+}
+
+pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
+    allowed(desk)?;
+    let texts = desk.visit.texts;
+    let known = scopes::known(desk).await?;
+    let input = Input::of_form(&desk.visit.asked.form);
+    let mut mistakes = input.mistakes(&known, texts);
+    if !input.create_revoke {
+        mistakes.push((Field::CreateRevoke, texts.create_revoke_missing.to_owned()));
+    }
+    if !mistakes.is_empty() {
+        return show(desk, &input, &mistakes, &known);
+    }
+    match create(desk, &input).await? {
+        Ok(key) => Ok(new_key::show(desk, &key, None)),
+        Err(mistake) => show(desk, &input, &[mistake], &known),
+    }
+}
+
+/// A form makes one key, however often it is sent.
+pub async fn create(desk: &Desk<'_>, input: &Input) -> Result<Result<String, Mistake>, Failure> {
+    let auth = scopes::auth(&input.scopes(), None).to_string();
+    create_with(desk, input, &auth).await
+}
+
+pub async fn create_with(
+    desk: &Desk<'_>,
+    input: &Input,
+    auth: &str,
+) -> Result<Result<String, Mistake>, Failure> {
+    let once = desk.visit.asked.form.get("once");
+    if !token::has_shape(once) {
+        return Err(Failure::BadRequest);
+    }
+    if !desk.session.is_first(once) {
+        return Err(Failure::SentBefore);
+    }
+    let networks = input.networks();
+    let new = NewKey {
+        name: &input.name,
+        auth,
+        ips: &networks,
+        owner: &input.owner,
+        expires_at: &input.expires_at,
+        tenant: &input.tenant,
+    };
+    let error = match key::create(desk, &new).await {
+        Ok(key) => return Ok(Ok(key)),
+        Err(error) => error,
+    };
+    // The database said no. Without a word from it, nobody knows.
+    if error.code().is_some() {
+        desk.session.not_sent(once);
+    }
+    match mistake_of(&error, desk.visit.texts) {
+        Some(mistake) => Ok(Err(mistake)),
+        None => Err(error.into()),
+    }
+}
+
+fn allowed(desk: &Desk<'_>) -> Result<(), Failure> {
+    if desk.rights.create() { Ok(()) } else { Err(Failure::NotAllowed) }
+}
+
+fn show(
+    desk: &Desk<'_>,
+    input: &Input,
+    mistakes: &[Mistake],
+    known: &[Scope],
+) -> Result<Answer, Failure> {
+    let texts = desk.visit.texts;
+    let fields = Fields { texts, input, mistakes, known, theirs: None };
+    let body = html! {
+        (fields.summary())
+        form .card method="post" action="/keys/new" novalidate {
+            input type="hidden" name="csrf" value=(desk.session.csrf);
+            input type="hidden" name="once" value=(token::random()?);
+            (fields.name())
+            (fields.auth())
+            (fields.ips())
+            (fields.expires_at())
+            details open[!input.owner.is_empty() || !input.tenant.is_empty()
+                || mistakes.iter().any(|(field, _)| [Field::Owner, Field::Tenant].contains(field))] {
+                summary { (texts.more) }
+                (fields.owner())
+                (fields.tenant())
+            }
+            (fields.create_revoke(texts.create_hint))
+            div .actions {
+                button .main type="submit" { (texts.save) }
+                a href="/keys" { (texts.cancel) }
+            }
+        }
+    };
+    let status =
+        if mistakes.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(answer(desk.visit, status, texts.add_title, &body))
+}

@@ -1,0 +1,111 @@
+//! What all pages have around them.
+
+use hyper::StatusCode;
+use maud::{DOCTYPE, Markup, html};
+
+use crate::admin::answer::{Answer, page};
+use crate::admin::lang::Language;
+use crate::admin::visit::Visit;
+
+/// A page as an answer.
+pub fn answer(visit: &Visit, status: StatusCode, title: &str, body: &Markup) -> Answer {
+    page(status, document(visit, title, body))
+}
+
+fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
+    let texts = visit.texts;
+    html! {
+        (DOCTYPE)
+        html lang=(visit.asked.language.code()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · " (texts.product) }
+                link rel="stylesheet" href="/assets/style.css";
+                // An empty icon, so that browsers do not ask for one.
+                link rel="icon" href="data:,";
+                script src="/assets/copy.js" defer {}
+            }
+            body {
+                a .skip href="#main" { (texts.skip) }
+                header .top {
+                    p .product { (texts.product) }
+                    (menu(visit))
+                    div .tools {
+                        (languages(visit))
+                        (sign_out(visit))
+                    }
+                }
+                main #main tabindex="-1" {
+                    h1 { (title) }
+                    (body)
+                }
+                footer {
+                    @if let Some(rights) = &visit.rights {
+                        p { (texts.zone) " " (rights.zone) "." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the role may look at.
+fn menu(visit: &Visit) -> Markup {
+    let texts = visit.texts;
+    let Some(rights) = &visit.rights else { return html! {} };
+    let path = visit.asked.path.as_str();
+    let entry = |href: &str, text: &str, is_here: bool| {
+        html! { li { a href=(href) aria-current=[is_here.then_some("page")] { (text) } } }
+    };
+    html! {
+        nav aria-label=(texts.menu) {
+            ul {
+                (entry("/keys", texts.menu_keys, path.starts_with("/keys")))
+                @if rights.events() {
+                    (entry("/events", texts.menu_events, path == "/events"))
+                }
+                @if rights.check() || rights.explain() {
+                    (entry("/test", texts.menu_test, path == "/test"))
+                }
+            }
+        }
+    }
+}
+
+/// Not beside a new key: it would be gone.
+fn languages(visit: &Visit) -> Markup {
+    let Some(csrf) = csrf(visit).filter(|_| !visit.shows_new_key()) else { return html! {} };
+    html! {
+        form .languages method="post" action="/language" {
+            input type="hidden" name="csrf" value=(csrf);
+            input type="hidden" name="back" value=(visit.asked.here());
+            @for language in Language::ALL {
+                @let is_chosen = language == visit.asked.language;
+                button .plain name="lang" value=(language.code()) lang=(language.code())
+                    aria-pressed=(is_chosen) { (language.name()) }
+            }
+        }
+    }
+}
+
+fn sign_out(visit: &Visit) -> Markup {
+    let texts = visit.texts;
+    let Some(session) = &visit.session else { return html! {} };
+    html! {
+        form method="post" action="/sign-out" {
+            input type="hidden" name="csrf" value=(session.csrf);
+            span .role { (texts.signed_in_as) " " strong { (session.role) } }
+            button .plain type="submit" { (texts.sign_out) }
+        }
+    }
+}
+
+/// What forms bring along: of the session, or of whoever is about to sign in.
+fn csrf(visit: &Visit) -> Option<&str> {
+    match &visit.session {
+        Some(session) => Some(&session.csrf),
+        None => visit.asked.sign_in.as_deref(),
+    }
+}

@@ -1,0 +1,16 @@
+//! What the pages look like, each in a file of its own; all texts come from `lang`.
+
+mod chart;
+mod fields;
+mod layout;
+
+pub mod add;
+pub mod key;
+pub mod list;
+pub mod new_key;
+pub mod problem;
+pub mod sign_in;
+pub mod test;
+pub mod trail;
+
+pub use layout::answer;

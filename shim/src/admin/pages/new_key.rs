@@ -1,0 +1,36 @@
+//! The one page that has a key in it. It is the answer to the form that made the key, and is made only then.
+
+use hyper::StatusCode;
+use maud::html;
+
+use super::answer;
+use crate::admin::answer::Answer;
+use crate::admin::visit::Desk;
+
+pub fn show(desk: &Desk<'_>, key: &str, replaced: Option<&str>) -> Answer {
+    let texts = desk.visit.texts;
+    desk.visit.will_show_new_key();
+    let prefix = key.split('.').next().unwrap_or_default();
+    let body = html! {
+        div .notice .good role="status" {
+            p { strong { (texts.key_created) } }
+            p { (texts.key_once) }
+            div .key {
+                output #new-key { (key) }
+                // Hidden until there is a script, without which it would do nothing.
+                button #copy type="button" hidden data-copied=(texts.copied) { (texts.copy) }
+            }
+            p #copy-said role="status" {}
+        }
+        @if let Some(replaced) = replaced {
+            p { (texts.key_replaces) " " code { (replaced) } "." }
+        }
+        p { (texts.key_how) }
+        pre { code { "Authorization: Api-Key " (texts.your_key) } }
+        p .actions {
+            a .button href={ "/keys/" (prefix) } { (texts.to_the_key) }
+            a href="/keys" { (texts.to_the_list) }
+        }
+    };
+    answer(desk.visit, StatusCode::OK, texts.key_created_title, &body)
+}

@@ -1,0 +1,35 @@
+//! A page that says why there is no other.
+
+use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
+use maud::html;
+
+use super::answer;
+use crate::admin::answer::Answer;
+use crate::admin::failure::Failure;
+use crate::admin::visit::Visit;
+
+pub fn show(visit: &Visit, failure: Failure) -> Answer {
+    let texts = visit.texts;
+    let status = failure.status();
+    let here = visit.asked.here();
+    let again = status == StatusCode::SERVICE_UNAVAILABLE;
+    let role = visit.session.as_ref().map(|session| session.role.as_str());
+    let body = html! {
+        div .notice .bad role="alert" {
+            p { (failure.sentence(texts)) }
+            @if let (Failure::NotAllowed, Some(role)) = (failure, role) {
+                p { (texts.signed_in_as) " " strong { (role) } ". " (texts.ask_for_rights) }
+            }
+        }
+        p {
+            @if again { a .button href=(here) { (texts.try_again) } }
+            @else { a href="/keys" { (texts.to_the_list) } }
+        }
+    };
+    let mut answer = answer(visit, status, texts.problem_title, &body);
+    if again {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}

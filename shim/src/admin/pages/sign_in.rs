@@ -1,0 +1,127 @@
+//! Signing in, and out.
+
+use std::time::Instant;
+
+use hyper::StatusCode;
+use maud::html;
+use zeroize::Zeroizing;
+
+use super::answer;
+use crate::admin::answer::{Answer, see_other, with_cookie};
+use crate::admin::cookies::Cookie;
+use crate::admin::door::Refused;
+use crate::admin::failure::Failure;
+use crate::admin::link;
+use crate::admin::session::Session;
+use crate::admin::token;
+use crate::admin::visit::Visit;
+
+pub fn form(visit: &Visit) -> Answer {
+    let texts = visit.texts;
+    let ended = visit.asked.query.is_ticked("ended").then_some(texts.session_ended);
+    show(visit, StatusCode::OK, ended, visit.asked.query.get("back"))
+}
+
+fn show(visit: &Visit, status: StatusCode, said: Option<&str>, back: &str) -> Answer {
+    let texts = visit.texts;
+    let asked = &visit.asked;
+    let role = asked.form.get("role");
+    let body = html! {
+        @if let Some(said) = said {
+            div .notice .bad role="alert" { p { (said) } }
+        }
+        p { (texts.sign_in_how) }
+        form .card method="post" action="/sign-in" {
+            input type="hidden" name="csrf" value=[asked.sign_in.as_deref()];
+            input type="hidden" name="back" value=(link::back(back));
+            div .field {
+                label for="role" { (texts.role) }
+                input #role name="role" value=(role) required autocomplete="username"
+                    autocapitalize="none" spellcheck="false" autofocus[role.is_empty()];
+            }
+            div .field {
+                label for="password" { (texts.password) }
+                input #password type="password" name="password" required
+                    autocomplete="current-password" autofocus[!role.is_empty()];
+            }
+            button .main type="submit" { (texts.sign_in) }
+        }
+    };
+    answer(visit, status, texts.sign_in, &body)
+}
+
+/// From a role and its password to a session, by way of Postgres.
+pub async fn sign_in(visit: &Visit) -> Answer {
+    let (texts, asked, admin) = (visit.texts, &visit.asked, &visit.admin);
+    let role = asked.form.get("role");
+    let password = Zeroizing::new(asked.form.raw("password").to_owned());
+    let back = link::back(asked.form.get("back"));
+    let refuse = |status, sentence| show(visit, status, Some(sentence), back);
+
+    let Ok(attempt) = admin.throttle.attempt(asked.client, role, Instant::now()) else {
+        return refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
+    };
+    let Ok(_turn) = admin.signing_in.acquire().await else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, texts.internal);
+    };
+    let connection = match admin.door.sign_in(role, &password, asked.client).await {
+        Ok(connection) => connection,
+        Err(Refused::Wrong) => return refuse(StatusCode::FORBIDDEN, texts.wrong_password),
+        Err(refused) => {
+            // Nothing that was guessed.
+            admin.throttle.succeeded(attempt);
+            return match refused {
+                Refused::NoPasswordAsked => refuse(StatusCode::FORBIDDEN, texts.no_password_asked),
+                Refused::NotHere => refuse(StatusCode::FORBIDDEN, texts.not_this_database),
+                Refused::Failed(failure) => refuse(failure.status(), failure.sentence(texts)),
+                Refused::Wrong => refuse(StatusCode::FORBIDDEN, texts.wrong_password),
+            };
+        }
+    };
+    admin.throttle.succeeded(attempt);
+    let begun = token::random().and_then(|csrf| {
+        let session = Session::new(role.to_owned(), password, asked.client, csrf, connection);
+        admin.sessions.begin(session, Instant::now())
+    });
+    match begun {
+        Ok(id) => {
+            // One that was there before is of no more use.
+            end(visit);
+            with_cookie(see_other(back), &Cookie::Session.set(&id, asked.secure))
+        }
+        Err(failure) => super::problem::show(visit, failure),
+    }
+}
+
+pub fn sign_out(visit: &Visit) -> Answer {
+    end(visit);
+    with_cookie(see_other("/sign-in"), &Cookie::Session.remove(visit.asked.secure))
+}
+
+fn end(visit: &Visit) {
+    if let Some(id) = &visit.asked.session {
+        visit.admin.sessions.end(id);
+    }
+}
+
+/// To where a session begins anew. A form that was sent is lost, which the page says.
+pub fn again(visit: &Visit, ended: bool) -> Answer {
+    let here = visit.asked.here();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("back", here);
+    if ended {
+        query.append_pair("ended", "1");
+    }
+    see_other(&format!("/sign-in?{}", query.finish()))
+}
+
+/// Every visitor without one gets a token that the form to sign in has to bring along.
+pub fn with_token(visit: &mut Visit) -> Result<Option<String>, Failure> {
+    if visit.asked.sign_in.as_deref().is_some_and(token::has_shape) {
+        return Ok(None);
+    }
+    let token = token::random()?;
+    let cookie = Cookie::SignIn.set(&token, visit.asked.secure);
+    visit.asked.sign_in = Some(token);
+    Ok(Some(cookie))
+}

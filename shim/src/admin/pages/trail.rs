@@ -1,0 +1,111 @@
+//! The audit trail: of a key, and of all.
+
+use hyper::StatusCode;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::answer;
+use crate::admin::answer::Answer;
+use crate::admin::events::{self, Event};
+use crate::admin::failure::Failure;
+use crate::admin::keys::page_number;
+use crate::admin::lang::Texts;
+use crate::admin::visit::Desk;
+
+pub async fn of_key(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
+    if prefix.len() != 8 || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Failure::NotFound);
+    }
+    let title = format!("{} {prefix}", desk.visit.texts.trail_of);
+    show(desk, prefix, &title).await
+}
+
+pub async fn of_all(desk: &Desk<'_>) -> Result<Answer, Failure> {
+    show(desk, "", desk.visit.texts.menu_events).await
+}
+
+async fn show(desk: &Desk<'_>, prefix: &str, title: &str) -> Result<Answer, Failure> {
+    if !desk.rights.events() {
+        return Err(Failure::NotAllowed);
+    }
+    let texts = desk.visit.texts;
+    let number = page_number(&desk.visit.asked.query);
+    let (events, more) = events::page(desk, prefix, number).await?;
+    let to = |number: i64| format!("{}?page={number}", desk.visit.asked.path);
+    let body = html! {
+        @if !prefix.is_empty() && desk.rights.list() {
+            p { a href={ "/keys/" (prefix) } { (texts.to_the_key) } }
+        }
+        @if events.is_empty() { p { (texts.no_events) } } @else {
+            div .wide tabindex="0" role="region" aria-label=(title) {
+                table {
+                    thead { tr {
+                        @for heading in [texts.when, texts.action, texts.prefix, texts.who, texts.changed] {
+                            th scope="col" { (heading) }
+                        }
+                    } }
+                    tbody { @for event in &events { (row(texts, event)) } }
+                }
+            }
+        }
+        @if number > 1 || more {
+            nav .paging aria-label=(texts.pages) {
+                @if number > 1 { a href=(to(number - 1)) rel="prev" { (texts.previous) } }
+                @if more { a href=(to(number + 1)) rel="next" { (texts.next) } }
+            }
+        }
+    };
+    Ok(answer(desk.visit, StatusCode::OK, title, &body))
+}
+
+fn row(texts: &Texts, event: &Event) -> Markup {
+    html! {
+        tr {
+            td { time { (event.at) } }
+            td { (texts.action_of(&event.action)) }
+            td { a href={ "/keys/" (event.prefix) "/events" } { code { (event.prefix) } } }
+            td {
+                (event.session_role)
+                @if event.acting_role != event.session_role { " (" (event.acting_role) ")" }
+                @if let Some(address) = &event.client_address { " · " code { (address) } }
+                @if let Some(name) = &event.application_name {
+                    @if !name.is_empty() { " · " (name) }
+                }
+            }
+            td { (changed(texts, &event.changed)) }
+        }
+    }
+}
+
+/// `{column: {from, to}}`, or a whole row.
+fn changed(texts: &Texts, changed: &Value) -> Markup {
+    let Value::Object(columns) = changed else { return html! {} };
+    html! {
+        details {
+            summary { ((texts.columns)(columns.len())) }
+            dl .changes {
+                @for (column, value) in columns {
+                    div {
+                        dt { code { (column) } }
+                        dd {
+                            @match (value.get("from"), value.get("to")) {
+                                (Some(from), Some(to)) => {
+                                    (plain(texts, from)) " → " (plain(texts, to))
+                                }
+                                _ => (plain(texts, value)),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plain(texts: &Texts, value: &Value) -> Markup {
+    match value {
+        Value::Null => html! { em { (texts.nothing) } },
+        Value::String(text) => html! { (text) },
+        value => html! { code { (value.to_string()) } },
+    }
+}

@@ -1,0 +1,97 @@
+//! What a role may do here, by the database's own account. The database decides again when it is done; this is
+//! for pages that offer no more than what will work.
+
+use std::collections::HashSet;
+
+use super::connection::Connection;
+use super::failure::Failure;
+
+pub struct Rights {
+    names: HashSet<String>,
+    /// Of the extension's functions and views, quoted.
+    pub schema: String,
+    pub zone: String,
+}
+
+/// What is part of the extension is found by that, wherever it is and whatever else has its name.
+const SQL: &str = "
+WITH member AS (
+    SELECT d.classid, d.objid
+      FROM pg_depend AS d
+      JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+     WHERE e.extname = 'apikey' AND d.deptype = 'e'
+), allowed AS (
+    SELECT p.proname::text AS name
+      FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+     GROUP BY p.proname
+    HAVING bool_and(has_function_privilege(p.oid, 'EXECUTE') AND has_schema_privilege(p.pronamespace, 'USAGE'))
+    UNION ALL
+    SELECT c.relname || suffix
+      FROM member AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+     CROSS JOIN (VALUES ('SELECT', ''), ('UPDATE', ' update')) AS p (privilege, suffix)
+     WHERE c.relkind IN ('r', 'v')
+       AND has_any_column_privilege(c.oid, privilege) AND has_schema_privilege(c.relnamespace, 'USAGE')
+)
+SELECT quote_ident(n.nspname) || '.', current_setting('TimeZone'), array(SELECT name FROM allowed)
+  FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+ WHERE e.extname = 'apikey'";
+
+impl Rights {
+    pub async fn of(connection: &Connection) -> Result<Self, Failure> {
+        let row = connection.row(SQL, &[]).await?.ok_or(Failure::NoExtension)?;
+        let names: Vec<String> = row.try_get(2)?;
+        Ok(Self {
+            schema: row.try_get(0)?,
+            zone: row.try_get(1)?,
+            names: names.into_iter().collect(),
+        })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    pub fn list(&self) -> bool {
+        self.has("apikeys") && self.has("usage_in_memory")
+    }
+
+    pub fn events(&self) -> bool {
+        self.has("apikey_events")
+    }
+
+    pub fn create(&self) -> bool {
+        self.has("apikey_create")
+    }
+
+    pub fn edit(&self) -> bool {
+        self.list() && self.has("key update")
+    }
+
+    pub fn rotate(&self) -> bool {
+        self.has("apikey_rotate")
+    }
+
+    pub fn disable(&self) -> bool {
+        self.has("apikey_disable")
+    }
+
+    pub fn enable(&self) -> bool {
+        self.has("apikey_enable")
+    }
+
+    pub fn revoke(&self) -> bool {
+        self.has("apikey_revoke")
+    }
+
+    pub fn check(&self) -> bool {
+        self.has("apikey_check")
+    }
+
+    pub fn explain(&self) -> bool {
+        self.has("apikey_explain")
+    }
+
+    pub fn scopes(&self) -> bool {
+        self.has("scope")
+    }
+}

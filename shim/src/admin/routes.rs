@@ -1,0 +1,200 @@
+//! Which request gets which answer, and what has to be true before.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::Admin;
+use super::answer::{Answer, asset, see_other, with_cookie};
+use super::asked::Asked;
+use super::connection::Connection;
+use super::cookies::Cookie;
+use super::door::Refused;
+use super::failure::Failure;
+use super::lang::Language;
+use super::link;
+use super::pages::{add, key, list, problem, sign_in, test, trail};
+use super::rights::Rights;
+use super::session::Session;
+use super::token;
+use super::visit::{Desk, Visit};
+
+pub async fn respond(
+    admin: Arc<Admin>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+    patience: Duration,
+) -> Answer {
+    let started = Instant::now();
+    let (asked, readable) = Asked::read(request, peer, &admin.proxies, patience).await;
+    let method = asked.method.clone();
+    let session = asked.session.as_deref().and_then(|id| admin.sessions.find(id, started));
+    let mut visit = Visit::new(admin, asked, session);
+    // A task of its own: what was begun is finished, even if the browser leaves. A key that was made, and shown to
+    // nobody, is then at least in the list.
+    let answering = tokio::spawn(async move {
+        let outcome = match readable {
+            Ok(()) => answer(&mut visit).await,
+            Err(failure) => Err(failure),
+        };
+        outcome.unwrap_or_else(|failure| problem::show(&visit, failure))
+    });
+    let answer = match answering.await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let _ = Failure::internal(&error);
+            let mut answer = see_other("/keys");
+            *answer.status_mut() = Failure::Internal.status();
+            answer
+        }
+    };
+    // Not the path: somebody may have put a key into it.
+    debug!(%peer, %method, status = answer.status().as_u16(), elapsed = ?started.elapsed(), "admin page");
+    answer
+}
+
+async fn answer(visit: &mut Visit) -> Result<Answer, Failure> {
+    let path = visit.asked.path.clone();
+    let is_post = visit.asked.method == Method::POST;
+    if !is_post && ![Method::GET, Method::HEAD].contains(&visit.asked.method) {
+        return Err(Failure::MethodNotAllowed);
+    }
+    if let Some(asset) = asset(&path) {
+        return if is_post { Err(Failure::MethodNotAllowed) } else { Ok(asset) };
+    }
+    if is_post && visit.asked.from_another_site {
+        return Err(Failure::Forged);
+    }
+    match (path.as_str(), is_post) {
+        ("/sign-in", false) if visit.session.is_some() => Ok(see_other("/keys")),
+        ("/sign-in", false) => {
+            let cookie = sign_in::with_token(visit)?;
+            let answer = sign_in::form(visit);
+            Ok(match cookie {
+                Some(cookie) => with_cookie(answer, &cookie),
+                None => answer,
+            })
+        }
+        ("/sign-in", true) => {
+            has_token(visit, visit.asked.sign_in.as_deref())?;
+            // Whoever signs in is nobody yet, whatever session the browser has.
+            visit.session = None;
+            Ok(sign_in::sign_in(visit).await)
+        }
+        ("/language", true) if visit.session.is_none() => {
+            has_token(visit, visit.asked.sign_in.as_deref())?;
+            language(visit)
+        }
+        _ => {
+            let Some(session) = visit.session.clone() else {
+                return Ok(sign_in::again(visit, is_post || visit.asked.session.is_some()));
+            };
+            if is_post {
+                has_token(visit, Some(&session.csrf))?;
+            }
+            match (path.as_str(), is_post) {
+                ("/", false) => Ok(see_other("/keys")),
+                ("/sign-out", true) => Ok(sign_in::sign_out(visit)),
+                ("/language", true) => language(visit),
+                _ => with_connection(visit, &session).await,
+            }
+        }
+    }
+}
+
+fn has_token(visit: &Visit, expected: Option<&str>) -> Result<(), Failure> {
+    let sent = visit.asked.form.get("csrf");
+    let same = expected.is_some_and(|expected| token::same(sent, expected));
+    if same { Ok(()) } else { Err(Failure::Forged) }
+}
+
+fn language(visit: &Visit) -> Result<Answer, Failure> {
+    let language = Language::named(visit.asked.form.get("lang")).ok_or(Failure::BadRequest)?;
+    let cookie = Cookie::Language.set(language.code(), visit.asked.secure);
+    Ok(with_cookie(see_other(link::back(visit.asked.form.get("back"))), &cookie))
+}
+
+/// Of a session's requests, one at a time has its connection.
+async fn with_connection(visit: &mut Visit, session: &Session) -> Result<Answer, Failure> {
+    let mut kept = session.connection.lock().await;
+    let limit = visit.admin.request_time;
+    let opened = timeout(limit, open(&visit.admin, session, kept.take())).await;
+    let (connection, rights) = match opened.unwrap_or(Err(Refused::Failed(Failure::TooSlow))) {
+        Ok(opened) => opened,
+        Err(Refused::Failed(failure)) => return Err(failure),
+        // The role is gone, or has another password: whoever has the session must prove himself again.
+        Err(Refused::Wrong | Refused::NotHere | Refused::NoPasswordAsked) => {
+            if let Some(id) = &visit.asked.session {
+                visit.admin.sessions.end(id);
+            }
+            return Ok(sign_in::again(visit, true));
+        }
+    };
+    visit.rights = Some(rights);
+    let outcome = {
+        let Some(rights) = &visit.rights else { return Err(Failure::Internal) };
+        let desk = Desk { visit, session, rights, connection: &connection };
+        timeout(limit, page(&desk)).await
+    };
+    match outcome {
+        Ok(outcome) => {
+            // One that was given up in mid-statement is dropped, and with it what it was about.
+            if !connection.is_closed() {
+                *kept = Some(connection.kept_at(Instant::now()));
+            }
+            outcome
+        }
+        Err(_) => Err(Failure::TooSlow),
+    }
+}
+
+/// The connection that there is, if it is still good, or else a new one. The first question is a harmless one, so
+/// that a connection that died meanwhile is noticed before anything is done on it.
+async fn open(
+    admin: &Admin,
+    session: &Session,
+    kept: Option<Connection>,
+) -> Result<(Connection, Rights), Refused> {
+    if let Some(connection) = kept.filter(|kept| !kept.is_closed()) {
+        match Rights::of(&connection).await {
+            Ok(rights) => return Ok((connection, rights)),
+            Err(Failure::Away) => {}
+            Err(failure) => return Err(Refused::Failed(failure)),
+        }
+    }
+    let connection = admin.door.again(&session.role, &session.password, session.client).await?;
+    let rights = Rights::of(&connection).await.map_err(Refused::Failed)?;
+    Ok((connection, rights))
+}
+
+async fn page(desk: &Desk<'_>) -> Result<Answer, Failure> {
+    let asked = &desk.visit.asked;
+    let is_post = asked.method == Method::POST;
+    let path: Vec<_> = asked.path.split('/').skip(1).collect();
+    match (path.as_slice(), is_post) {
+        (["keys"], false) => list::show(desk).await,
+        (["keys", "new"], false) => add::form(desk).await,
+        (["keys", "new"], true) => add::send(desk).await,
+        (["keys", prefix], false) => key::show(desk, prefix).await,
+        (["keys", prefix], true) => key::send(desk, prefix).await,
+        (["keys", prefix, "rotate"], true) => key::rotate(desk, prefix).await,
+        (["keys", prefix, "disable"], true) => key::disable(desk, prefix).await,
+        (["keys", prefix, "enable"], true) => key::enable(desk, prefix).await,
+        (["keys", prefix, "revoke"], true) => key::revoke(desk, prefix).await,
+        // What a reload of an answer to a form without a page of its own asks for.
+        (["keys", prefix, "rotate" | "disable" | "enable" | "revoke"], false) => {
+            Ok(see_other(link::back(&format!("/keys/{prefix}"))))
+        }
+        (["keys", prefix, "events"], false) => trail::of_key(desk, prefix).await,
+        (["events"], false) => trail::of_all(desk).await,
+        (["test"], false) => test::form(desk).await,
+        (["test"], true) => test::send(desk).await,
+        (["keys" | "events" | "test", ..], true) => Err(Failure::MethodNotAllowed),
+        _ => Err(Failure::NotFound),
+    }
+}

@@ -1,0 +1,134 @@
+//! The listener of the admin page: a few people at once, each answer within bounded time.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{interval, sleep, timeout};
+use tracing::debug;
+
+use super::routes;
+use super::{Admin, Settings};
+
+/// Browsers hold up to six each.
+const CONNECTIONS: u32 = 128;
+/// How often sessions that are over are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// The admin page while it runs.
+pub struct Running {
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    /// Lets what is in flight finish.
+    pub async fn stop(self, patience: Duration) {
+        self.stop.send_replace(true);
+        let _ = timeout(patience, self.serving).await;
+    }
+}
+
+pub async fn start(settings: Settings) -> io::Result<Running> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = watch::channel(false);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(settings.header_time)
+        .max_header_size(settings.header_bytes)
+        .max_buf_size(settings.header_bytes);
+    let header_time = settings.header_time;
+    let admin = Arc::new(Admin::new(settings));
+    let serving = tokio::spawn(run(listener, admin, http, header_time, stopped));
+    Ok(Running { address, stop, serving })
+}
+
+async fn run(
+    listener: TcpListener,
+    admin: Arc<Admin>,
+    http: http1::Builder,
+    patience: Duration,
+    stopped: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS as usize));
+    let mut sweeping = interval(SWEEP);
+    let mut told = stopped.clone();
+    loop {
+        let next = async {
+            let slot = slots.clone().acquire_owned().await.ok()?;
+            Some((slot, accept(&listener).await))
+        };
+        tokio::select! {
+            () = until_stopped(&mut told) => break,
+            _ = sweeping.tick() => sweep(&admin),
+            Some((slot, (stream, peer))) = next => {
+                let _ = stream.set_nodelay(true);
+                let (http, admin, stopped) = (http.clone(), admin.clone(), stopped.clone());
+                tokio::spawn(serve(http, admin, stream, peer, patience, stopped, slot));
+            }
+        }
+    }
+    drop(listener);
+    let _ = slots.acquire_many(CONNECTIONS).await;
+}
+
+async fn serve(
+    http: http1::Builder,
+    admin: Arc<Admin>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    patience: Duration,
+    mut stopped: watch::Receiver<bool>,
+    slot: OwnedSemaphorePermit,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let admin = admin.clone();
+        async move { Ok::<_, Infallible>(routes::respond(admin, peer.ip(), request, patience).await) }
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = until_stopped(&mut stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        debug!(%error, "a connection to the admin page ends");
+    }
+    drop(slot);
+}
+
+async fn until_stopped(told: &mut watch::Receiver<bool>) {
+    let _ = told.wait_for(|stop| *stop).await;
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            // Of one client, or out of descriptors, of which the server proper tells.
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn sweep(admin: &Admin) {
+    let now = Instant::now();
+    for session in admin.sessions.sweep(now) {
+        session.rest(now);
+    }
+}

@@ -1,0 +1,99 @@
+//! Somebody who has signed in: a role, its password for as long as the session lasts, and a connection.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::connection::Connection;
+
+/// A connection that nobody has used for so long is closed; the next request opens another one.
+const CONNECTION_IDLE: Duration = Duration::from_secs(60);
+/// Forms whose sending is remembered.
+const FORMS: usize = 256;
+
+/// What a page says once, after the redirect from what was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Saved,
+    Unchanged,
+    Disabled,
+    Enabled,
+    Revoked,
+    RevokedBefore,
+    DisabledBefore,
+    EnabledBefore,
+}
+
+/// Without `Debug`: it has a password.
+pub struct Session {
+    pub role: String,
+    /// Wiped from memory at the end. It is what another connection takes when the database was away.
+    pub password: Zeroizing<String>,
+    pub client: IpAddr,
+    pub csrf: String,
+    /// One request at a time has it.
+    pub connection: tokio::sync::Mutex<Option<Connection>>,
+    sent_forms: Mutex<VecDeque<String>>,
+    notice: Mutex<Option<Notice>>,
+}
+
+impl Session {
+    pub fn new(
+        role: String,
+        password: Zeroizing<String>,
+        client: IpAddr,
+        csrf: String,
+        connection: Connection,
+    ) -> Self {
+        Self {
+            role,
+            password,
+            client,
+            csrf,
+            connection: tokio::sync::Mutex::new(Some(connection)),
+            sent_forms: Mutex::default(),
+            notice: Mutex::default(),
+        }
+    }
+
+    /// Whether this form is sent for the first time. A second time is a reload, or a double click.
+    pub fn is_first(&self, once: &str) -> bool {
+        let mut sent = lock(&self.sent_forms);
+        if sent.iter().any(|known| known == once) {
+            return false;
+        }
+        if sent.len() == FORMS {
+            sent.pop_front();
+        }
+        sent.push_back(once.to_owned());
+        true
+    }
+
+    /// It came to nothing, and may be sent again.
+    pub fn not_sent(&self, once: &str) {
+        lock(&self.sent_forms).retain(|known| known != once);
+    }
+
+    pub fn notify(&self, notice: Notice) {
+        *lock(&self.notice) = Some(notice);
+    }
+
+    pub fn take_notice(&self) -> Option<Notice> {
+        lock(&self.notice).take()
+    }
+
+    /// Closes a connection that is in nobody's hands and was not for a while.
+    pub fn rest(&self, now: Instant) {
+        let Ok(mut connection) = self.connection.try_lock() else { return };
+        if connection.as_ref().is_some_and(|kept| kept.idle(now) >= CONNECTION_IDLE) {
+            *connection = None;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,44 @@
+//! One request and who asks: what pages are made from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Admin;
+use super::asked::Asked;
+use super::connection::Connection;
+use super::lang::Texts;
+use super::rights::Rights;
+use super::session::Session;
+
+/// Anybody's.
+pub struct Visit {
+    pub admin: Arc<Admin>,
+    pub asked: Asked,
+    pub texts: &'static Texts,
+    pub session: Option<Arc<Session>>,
+    pub rights: Option<Rights>,
+    shows_new_key: AtomicBool,
+}
+
+impl Visit {
+    pub fn new(admin: Arc<Admin>, asked: Asked, session: Option<Arc<Session>>) -> Self {
+        let texts = asked.language.texts();
+        Self { admin, asked, texts, session, rights: None, shows_new_key: AtomicBool::new(false) }
+    }
+
+    pub fn shows_new_key(&self) -> bool {
+        self.shows_new_key.load(Ordering::Relaxed)
+    }
+
+    pub fn will_show_new_key(&self) {
+        self.shows_new_key.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Of somebody who has signed in, with the connection of the role.
+pub struct Desk<'a> {
+    pub visit: &'a Visit,
+    pub session: &'a Session,
+    pub rights: &'a Rights,
+    pub connection: &'a Connection,
+}
