@@ -12,7 +12,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- apikey_checker: may ask whether a key is valid and what it may do, and act for it. Reads no table.
 -- apikey_auditor: sees every key but its hash, and what was done to it.
--- apikey_manager: makes, changes and ends keys, sees what the auditor sees, and learns why a key is refused.
+-- apikey_manager: makes, changes and ends keys, sees what the auditor sees, tests keys, and learns why one is refused.
 -- apikey_shim: the login role of the HTTP shim, a checker.
 SELECT format('CREATE ROLE %I %s', wanted.name, wanted.attributes)
   FROM (VALUES ('apikey_checker', 'NOLOGIN'),
@@ -52,7 +52,9 @@ WITH member AS (
            ('apikey_manager', 'apikey_disable'),
            ('apikey_manager', 'apikey_enable'),
            ('apikey_manager', 'apikey_revoke'),
-           ('apikey_manager', 'apikey_explain')
+           ('apikey_manager', 'apikey_explain'),
+           -- Tells less than apikey_explain does: for the page that tests a key.
+           ('apikey_manager', 'apikey_check')
 ), object AS (
     SELECT p.proname AS name, 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS privilege, p.pronamespace AS schema
       FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid

@@ -23,6 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "SELECT * FROM apikey_events",
             "SELECT apikey_create('a', 'event'), apikey_create('b', '[\"event\"]'::jsonb)",
             "SELECT apikey_explain('KEY', NULL)",
+            "SELECT apikey_check('KEY', NULL)",
+            "SELECT apikey_check('KEY', NULL, '')",
             "SELECT apikey_disable('KEY'), apikey_enable('KEY')",
             "UPDATE apikey.key SET expires_at = '2100-01-01', metadata = '{\"a\": 1}' WHERE prefix = 'PREFIX'",
             "INSERT INTO apikey.scope VALUES ('event', 'see events')",

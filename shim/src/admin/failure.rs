@@ -1,6 +1,7 @@
 //! What can go wrong, and the one place that decides what a person may read about it: a sentence of ours.
 //! The database's own words go to the log, without what a row held.
 
+use std::error::Error as _;
 use std::fmt::Display;
 
 use hyper::StatusCode;
@@ -60,7 +61,10 @@ impl Failure {
                 let (message, sqlstate) = (said.message(), said.code().code());
                 warn!(message, sqlstate, "an action of the admin page was not done");
             }
-            None => warn!(%error, "the admin page has no connection to the database"),
+            None => {
+                let cause = error.source().map(ToString::to_string).unwrap_or_default();
+                warn!(%error, cause, "the admin page has no connection to the database");
+            }
         }
         failure
     }

@@ -24,7 +24,9 @@ WITH member AS (
     SELECT p.proname::text AS name
       FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
      GROUP BY p.proname
-    HAVING bool_and(has_function_privilege(p.oid, 'EXECUTE') AND has_schema_privilege(p.pronamespace, 'USAGE'))
+    -- The one that a view calls is found by the view.
+    HAVING bool_and(has_function_privilege(p.oid, 'EXECUTE')
+                    AND (p.proname = 'usage_in_memory' OR has_schema_privilege(p.pronamespace, 'USAGE')))
     UNION ALL
     SELECT c.relname || suffix
       FROM member AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid

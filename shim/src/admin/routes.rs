@@ -121,8 +121,8 @@ fn language(visit: &Visit) -> Result<Answer, Failure> {
 
 /// Of a session's requests, one at a time has its connection.
 async fn with_connection(visit: &mut Visit, session: &Session) -> Result<Answer, Failure> {
-    let mut kept = session.connection.lock().await;
     let limit = visit.admin.request_time;
+    let mut kept = timeout(limit, session.connection.lock()).await.map_err(|_| Failure::TooSlow)?;
     let opened = timeout(limit, open(&visit.admin, session, kept.take())).await;
     let (connection, rights) = match opened.unwrap_or(Err(Refused::Failed(Failure::TooSlow))) {
         Ok(opened) => opened,

@@ -3,17 +3,21 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tokio::time::{interval, sleep, timeout};
 use tracing::debug;
 
@@ -24,6 +28,9 @@ use super::{Admin, Settings};
 const CONNECTIONS: u32 = 128;
 /// How often sessions that are over are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Of a connection, so that one that does not read its answers costs its place for so long and no longer.
+const LIFETIME: Duration = Duration::from_secs(120);
+const LAST_ANSWER: Duration = Duration::from_secs(10);
 
 /// The admin page while it runs.
 pub struct Running {
@@ -100,16 +107,28 @@ async fn serve(
     let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = until_stopped(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        outcome = connection.as_mut() => Ok(outcome),
+        () = until_stopped(&mut stopped) => ending(connection).await,
+        () = sleep(LIFETIME) => ending(connection).await,
     };
-    if let Err(error) = outcome {
-        debug!(%error, "a connection to the admin page ends");
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "a connection to the admin page ends"),
+        Err(_) => debug!("a connection to the admin page is cut off"),
     }
     drop(slot);
+}
+
+/// With the answer that is on its way, if its reader hurries.
+async fn ending<C>(
+    mut connection: Pin<&mut http1::Connection<TokioIo<TcpStream>, C>>,
+) -> Result<hyper::Result<()>, Elapsed>
+where
+    C: HttpService<Incoming, ResBody = Full<Bytes>>,
+    C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    connection.as_mut().graceful_shutdown();
+    timeout(LAST_ANSWER, connection).await
 }
 
 async fn until_stopped(told: &mut watch::Receiver<bool>) {

@@ -178,8 +178,10 @@ pub static TEXTS: Texts = Texts {
     rule_broken: "This would break a rule of the database. Nothing was done.",
     read_only: "This database is a copy that cannot be changed. Nothing was done.",
     no_extension: "The extension apikey is not installed in this database.",
-    away: "The database cannot be reached at the moment. You stay signed in. If you were changing something, look whether it was done before you do it again.",
-    too_slow: "The database took too long, perhaps because somebody else is at the same key. If you were changing something, look whether it was done before you do it again.",
+    away: "The database cannot be reached at the moment.",
+    too_slow: "The database took too long, perhaps because somebody else is at the same key.",
+    stay_signed_in: "You stay signed in: this page works again as soon as the database does.",
+    send_again: "Whether what you sent was done is not certain. Reload this page to send it once more: nothing is done twice.",
     internal: "Something went wrong here. The server's log says more.",
 
     // With something in them.

@@ -178,8 +178,10 @@ pub static TEXTS: Texts = Texts {
     rule_broken: "Cela enfreindrait une règle de la base de données. Rien n'a été fait.",
     read_only: "Cette base de données est une copie qui ne peut pas être modifiée. Rien n'a été fait.",
     no_extension: "L'extension apikey n'est pas installée dans cette base de données.",
-    away: "La base de données est injoignable pour le moment. Vous restez connecté. Si vous modifiiez quelque chose, vérifiez si cela a été fait avant de recommencer.",
-    too_slow: "La base de données a mis trop de temps, peut-être parce que quelqu'un d'autre travaille sur la même clé. Si vous modifiiez quelque chose, vérifiez si cela a été fait avant de recommencer.",
+    away: "La base de données est injoignable pour le moment.",
+    too_slow: "La base de données a mis trop de temps, peut-être parce que quelqu'un d'autre travaille sur la même clé.",
+    stay_signed_in: "Vous restez connecté : cette page fonctionnera à nouveau dès que la base fonctionnera.",
+    send_again: "Il n'est pas certain que ce que vous avez envoyé ait été fait. Rechargez cette page pour l'envoyer à nouveau : rien n'est fait deux fois.",
     internal: "Une erreur s'est produite ici. Le journal du serveur en dit plus.",
 
     // With something in them.

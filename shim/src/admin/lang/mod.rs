@@ -245,6 +245,8 @@ pub struct Texts {
     pub no_extension: &'static str,
     pub away: &'static str,
     pub too_slow: &'static str,
+    pub stay_signed_in: &'static str,
+    pub send_again: &'static str,
     pub internal: &'static str,
 
     // With something in them.

@@ -93,7 +93,7 @@ impl Fields<'_> {
             field,
             hint,
             &html! {
-                input id=(name) type=(kind) name=(name) value=(value) required[required]
+                input id=(name) type=(kind) name=(name) value=(value) required[required] autofocus[self.is_first(field)]
                     aria-invalid=[self.invalid(field)] aria-describedby=(self.described(field));
             },
         )
@@ -102,7 +102,7 @@ impl Fields<'_> {
     pub fn ips(&self) -> Markup {
         self.around(Field::Ips, self.texts.ips_hint, &html! {
             textarea #ips name="ips" rows="3" spellcheck="false" autocapitalize="none"
-                aria-invalid=[self.invalid(Field::Ips)] aria-describedby=(self.described(Field::Ips))
+                autofocus[self.is_first(Field::Ips)] aria-invalid=[self.invalid(Field::Ips)] aria-describedby=(self.described(Field::Ips))
                 { (self.input.ips) }
         })
     }
@@ -147,7 +147,7 @@ impl Fields<'_> {
                 (self.error(field))
                 div .box {
                     input #create_revoke type="checkbox" name="create_revoke" value="1"
-                        checked[self.input.create_revoke]
+                        checked[self.input.create_revoke] autofocus[self.is_first(field)]
                         aria-invalid=[self.invalid(field)] aria-describedby=(self.described(field));
                     label for="create_revoke" { (self.texts.create_revoke) }
                 }
@@ -181,6 +181,11 @@ impl Fields<'_> {
                 p .error id={ (name) "-error" } { (sentence) }
             }
         }
+    }
+
+    /// Where to type next.
+    fn is_first(&self, field: Field) -> bool {
+        self.mistakes.first().is_some_and(|(wrong, _)| *wrong == field)
     }
 
     fn invalid(&self, field: Field) -> Option<&'static str> {

@@ -1,7 +1,7 @@
 //! A page that says why there is no other.
 
-use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
+use hyper::{Method, StatusCode};
 use maud::html;
 
 use super::answer;
@@ -14,16 +14,19 @@ pub fn show(visit: &Visit, failure: Failure) -> Answer {
     let status = failure.status();
     let here = visit.asked.here();
     let again = status == StatusCode::SERVICE_UNAVAILABLE;
+    let is_post = visit.asked.method == Method::POST;
     let role = visit.session.as_ref().map(|session| session.role.as_str());
     let body = html! {
         div .notice .bad role="alert" {
             p { (failure.sentence(texts)) }
+            @if again && is_post { p { (texts.send_again) } }
+            @if again && role.is_some() { p { (texts.stay_signed_in) } }
             @if let (Failure::NotAllowed, Some(role)) = (failure, role) {
                 p { (texts.signed_in_as) " " strong { (role) } ". " (texts.ask_for_rights) }
             }
         }
         p {
-            @if again { a .button href=(here) { (texts.try_again) } }
+            @if again && !is_post { a .button href=(here) { (texts.try_again) } }
             @else { a href="/keys" { (texts.to_the_list) } }
         }
     };

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use hyper::StatusCode;
 use maud::html;
+use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::answer;
@@ -66,7 +67,11 @@ pub async fn sign_in(visit: &Visit) -> Answer {
     };
     let connection = match admin.door.sign_in(role, &password, asked.client).await {
         Ok(connection) => connection,
-        Err(Refused::Wrong) => return refuse(StatusCode::FORBIDDEN, texts.wrong_password),
+        Err(Refused::Wrong) => {
+            // Without the role: people type passwords there. Postgres logs it.
+            warn!(client = %asked.client, "a sign-in to the admin page was refused");
+            return refuse(StatusCode::FORBIDDEN, texts.wrong_password);
+        }
         Err(refused) => {
             // Nothing that was guessed.
             admin.throttle.succeeded(attempt);
@@ -87,6 +92,7 @@ pub async fn sign_in(visit: &Visit) -> Answer {
         Ok(id) => {
             // One that was there before is of no more use.
             end(visit);
+            info!(role, client = %asked.client, "signed in to the admin page");
             with_cookie(see_other(back), &Cookie::Session.set(&id, asked.secure))
         }
         Err(failure) => super::problem::show(visit, failure),
