@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 pub struct Shim {
     pub address: SocketAddr,
+    /// Where the admin page is, with `--admin-listen`.
+    admin: Option<SocketAddr>,
     child: Child,
     files: TempDir,
 }
@@ -56,19 +58,27 @@ impl Shim {
             .stderr(File::create(files.path().join("log")).unwrap())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on http");
-        let address = url.and_then(|url| url.trim_start_matches('s').strip_prefix("://"));
-        let Some(Ok(address)) = address.map(str::parse) else {
-            let log = std::fs::read_to_string(files.path().join("log")).unwrap();
-            panic!("the shim did not start: {line}{log}");
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut told = |words: &str| {
+            let mut line = String::new();
+            said.read_line(&mut line).unwrap();
+            let url = line.trim().strip_prefix(words).and_then(|url| url.split_once("://"));
+            url.and_then(|(_, address)| address.parse().ok()).unwrap_or_else(|| {
+                let log = std::fs::read_to_string(files.path().join("log")).unwrap();
+                panic!("the shim did not start: {line}{log}");
+            })
         };
-        Self { address, child, files }
+        let address = told("listening on ");
+        let admin = flags.contains(&"--admin-listen").then(|| told("admin on "));
+        Self { address, admin, child, files }
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin.unwrap())
     }
 
     pub fn keytest(&self) -> String {

@@ -1,0 +1,127 @@
+//! Changing a key, and two people at it.
+
+use crate::office::{Office, Visitor, shown_key};
+use apikey_tests::Answer;
+
+/// Sends the form as the page has it, with these fields changed.
+fn save(desk: &mut Visitor, prefix: &str, fields: &[(&str, &str)]) -> Answer {
+    let (version, once) = (desk.hidden("version"), desk.hidden("once"));
+    let fixed = [("version", version.as_str()), ("once", &once)];
+    desk.post(&format!("/keys/{prefix}"), &[&fixed, fields].concat())
+}
+
+#[test]
+fn two_people_edit_one_key_and_neither_loses_work() {
+    let office = Office::open(&[]);
+    let key = office.database.key("'event', owner => 'south'");
+    let (prefix, page) = (&key[..8], format!("/keys/{}", &key[..8]));
+    let (mut one, mut two) = (office.desk_of(&office.ada), office.desk_of(&office.ada));
+    one.get(&page);
+    two.get(&page);
+    let changed = [("name", "by one"), ("auth", "event"), ("owner", "south")];
+    assert_eq!(save(&mut one, prefix, &changed).status(), 303);
+    let also = [("name", "by two"), ("auth", "event"), ("owner", "south"), ("ips", "10.0.0.0/8")];
+    let answer = save(&mut two, prefix, &also);
+    assert_eq!(answer.status(), 409);
+    assert!(answer.body.contains("Somebody else has changed this key"), "{}", answer.body);
+    assert!(answer.body.contains("In the database: <code>by one</code>"), "{}", answer.body);
+    assert!(answer.body.contains("value=\"by two\"") && answer.body.contains("10.0.0.0/8"));
+    assert_eq!(office.sql("SELECT name FROM apikeys"), "by one");
+    assert_eq!(save(&mut two, prefix, &also).status(), 303, "having seen it");
+    assert_eq!(office.sql("SELECT name || allowed_ips::text FROM apikeys"), "by two{10.0.0.0/8}");
+}
+
+/// One revokes while the other has the page open: the box must not come to mean the opposite.
+#[test]
+fn the_box_does_only_what_the_page_said() {
+    let office = Office::open(&[]);
+    let key = office.database.key("'event', owner => 'south'");
+    let (prefix, page) = (&key[..8], format!("/keys/{}", &key[..8]));
+    let mut ada = office.desk_of(&office.ada);
+    ada.get(&page);
+    let name = office.sql("SELECT name FROM apikeys");
+    let ticked =
+        [("name", name.as_str()), ("auth", "event"), ("owner", "south"), ("create_revoke", "1")];
+    office.sql(&format!("SELECT apikey_revoke('{prefix}')"));
+    let answer = save(&mut ada, prefix, &ticked);
+    assert_eq!((answer.status(), shown_key(&answer)), (409, None));
+    assert_eq!(office.sql("SELECT count(*) FROM apikeys"), "1");
+
+    // On the page of a revoked key, it makes a new one with the same rights.
+    ada.get(&page);
+    let answer = save(&mut ada, prefix, &ticked);
+    let new = shown_key(&answer).unwrap().to_owned();
+    assert_eq!(office.shim.ask(&new).status(), 200);
+    // On the page of a live one, it ends it, and saves what else was changed.
+    ada.get(&format!("/keys/{}", &new[..8]));
+    let renamed =
+        [("name", "renamed"), ("auth", "event"), ("owner", "south"), ("create_revoke", "1")];
+    assert_eq!(save(&mut ada, &new[..8], &renamed).status(), 303);
+    assert_eq!(office.shim.ask(&new).status(), 401);
+    let of_new = format!("SELECT name || revoked_by FROM apikeys WHERE prefix = '{}'", &new[..8]);
+    assert_eq!(office.sql(&of_new), format!("renamed{}", office.ada.role));
+}
+
+/// A key that is saved as it is stays as it is: its shape of auth, its seconds, a scope that was retired.
+#[test]
+fn saving_without_a_change_changes_nothing() {
+    let office = Office::open(&[]);
+    let sql = "SELECT apikey_create('till', '{\"event\":true,\"ticket\":false}'::jsonb, owner => 'south',
+                   ips => '{10.0.0.1,2001:db8::/32}', expires_at => now() + interval '1 year 7 seconds')";
+    let prefix = office.sql(sql)[..8].to_owned();
+    let scope = "INSERT INTO apikey.scope VALUES ('other', 'Others')";
+    office.database.superuser().batch_execute(scope).unwrap();
+    let mut ada = office.desk_of(&office.ada);
+    ada.get(&format!("/keys/{prefix}"));
+    let expires = ada.hidden("expires_at");
+    let fields = [
+        ("name", "till"),
+        ("scope", "event"),
+        ("ips", "10.0.0.1\n2001:db8::/32"),
+        ("expires_at", expires.as_str()),
+        ("owner", "south"),
+    ];
+    assert_eq!(save(&mut ada, &prefix, &fields).status(), 303);
+    assert!(ada.get(&format!("/keys/{prefix}")).body.contains("nothing to change"));
+    assert_eq!(office.sql("SELECT count(*) FROM apikey_events"), "1");
+}
+
+#[test]
+fn what_is_wrong_is_said_at_its_field_and_kept() {
+    let office = Office::open(&[]);
+    let scope = "INSERT INTO apikey.scope VALUES ('event', 'See events')";
+    office.database.superuser().batch_execute(scope).unwrap();
+    office.database.key("'event', owner => 'south'");
+    let taken = office.sql("SELECT name FROM apikeys");
+    let mut ada = office.desk_of(&office.ada);
+    for (field, value, said) in [
+        ("name", "", "Give the key a name."),
+        ("name", taken.as_str(), "already has a key with this name"),
+        ("ips", "10.0.0.0/33", "No address and no network: 10.0.0.0/33"),
+        ("expires_at", "2027-02-31T10:00", "This is no date"),
+        ("expires_at", "2020-01-01T10:00", "A key expires after it was made."),
+        ("scope", "no such scope", "A level has 1 to 64 characters"),
+        ("scope", "nonesuch", "The database does not know this level."),
+        ("tenant", &"t".repeat(201), "A tenant has at most 200 characters."),
+        ("create_revoke", "", "Tick this to make the key."),
+    ] {
+        ada.get("/keys/new");
+        let once = ada.hidden("once");
+        let mut fields = vec![
+            ("once", once.as_str()),
+            ("name", "new"),
+            ("owner", "south"),
+            ("scope", "event"),
+            ("create_revoke", "1"),
+        ];
+        fields.retain(|(name, _)| *name != field);
+        if field != "create_revoke" {
+            fields.push((field, value));
+        }
+        let answer = ada.post("/keys/new", &fields);
+        assert_eq!(answer.status(), 422, "{field}={value}: {}", answer.body);
+        assert!(answer.body.contains(said), "{field}={value}: {}", answer.body);
+        assert!(answer.body.contains("value=\"south\""), "{field}: the rest is kept");
+    }
+    assert_eq!(office.sql("SELECT count(*) FROM apikeys"), "1");
+}

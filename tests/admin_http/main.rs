@@ -1,0 +1,11 @@
+//! The admin page, asked by curl: what a browser would not do, and what it must never be told.
+
+mod answers;
+mod editing;
+mod forged;
+mod new_key;
+mod office;
+mod outages;
+mod sessions;
+mod sign_in;
+mod strangers;

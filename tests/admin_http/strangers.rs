@@ -1,0 +1,105 @@
+//! Roles that may do less than a manager.
+
+use crate::office::Office;
+
+#[test]
+fn a_stranger_reads_a_sentence_and_does_nothing() {
+    let office = Office::open(&[]);
+    let key = office.database.key("'event'");
+    let (prefix, name) = (&key[..8], office.sql("SELECT name FROM apikeys"));
+    let mut stranger = office.desk_of(&office.stranger);
+    for path in ["/keys", "/keys/new", "/events", "/test", &format!("/keys/{prefix}")] {
+        let answer = stranger.get(path);
+        assert_eq!(answer.status(), 403, "{path}");
+        assert!(answer.body.contains("Your role may not"), "{path}: {}", answer.body);
+        assert!(!answer.body.contains("permission denied") && !answer.body.contains(&name));
+    }
+    for action in ["", "/revoke", "/disable", "/enable"] {
+        assert_eq!(stranger.post(&format!("/keys/{prefix}{action}"), &[]).status(), 403);
+    }
+    let once = "0".repeat(64);
+    let rotate = [("grace", "0"), ("once", once.as_str())];
+    assert_eq!(stranger.post(&format!("/keys/{prefix}/rotate"), &rotate).status(), 403);
+    let create = [("once", once.as_str()), ("name", "a"), ("auth", "a"), ("create_revoke", "1")];
+    assert_eq!(stranger.post("/keys/new", &create).status(), 403);
+    assert_eq!(stranger.post("/test", &[("key", &key)]).status(), 403);
+    assert_eq!(office.sql("SELECT count(*) || min(status) FROM apikeys"), "1active");
+}
+
+#[test]
+fn an_auditor_sees_and_changes_nothing() {
+    let office = Office::open(&[]);
+    let key = office.database.key("'event'");
+    let page = format!("/keys/{}", &key[..8]);
+    let mut audrey = office.desk_of(&office.audrey);
+    for path in ["/keys", "/events", &page, &format!("{page}/events")] {
+        let answer = audrey.get(path);
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(!answer.body.contains("ADD API KEY") && !answer.body.contains("Create / Revoke"));
+        assert!(answer.body.contains(&key[..8]), "{path}");
+    }
+    assert_eq!(audrey.post(&format!("{page}/revoke"), &[]).status(), 403);
+    assert_eq!(office.sql("SELECT status FROM apikeys"), "active");
+}
+
+/// What was done is noted under the role that signed in, with where the person was.
+#[test]
+fn the_trail_says_who() {
+    let office = Office::open(&["--trusted-proxy", "127.0.0.1"]);
+    let mut ada = office.visitor_by_proxy(&["X-Forwarded-For: 192.0.2.7"]);
+    assert_eq!(ada.sign_in(&office.ada).status(), 303);
+    assert_eq!(ada.add("till").status(), 200);
+    assert_eq!(
+        office.sql("SELECT session_role || ' ' || application_name FROM apikey_events"),
+        format!("{} apikey-admin for 192.0.2.7", office.ada.role)
+    );
+}
+
+/// Objects of somebody who may create some in the public schema stand for nothing here.
+#[test]
+fn nobody_slips_in_functions_of_his_own() {
+    let office = Office::open(&[]);
+    office
+        .database
+        .superuser()
+        .batch_execute(
+            "CREATE SCHEMA traps; GRANT USAGE ON SCHEMA traps TO PUBLIC;
+             CREATE TABLE traps.caught (what text); GRANT INSERT ON traps.caught TO PUBLIC;
+             CREATE FUNCTION traps.lower(text) RETURNS text LANGUAGE sql AS
+                 'INSERT INTO traps.caught VALUES ($1) RETURNING what';
+             CREATE FUNCTION traps.apikey_create(text, jsonb) RETURNS text LANGUAGE sql AS
+                 'INSERT INTO traps.caught VALUES ($1) RETURNING what'",
+        )
+        .unwrap();
+    let role = &office.ada.role;
+    let path = format!("ALTER ROLE {role} SET search_path = traps, pg_catalog, public");
+    office.database.superuser().batch_execute(&path).unwrap();
+    let mut ada = office.desk_of(&office.ada);
+    assert_eq!(ada.get("/keys?q=a&sort=name").status(), 200);
+    assert_eq!(ada.add("till").status(), 200);
+    assert_eq!(office.sql("SELECT count(*) FROM traps.caught"), "0");
+}
+
+/// `CREATE EXTENSION apikey SCHEMA …`, under a name that needs quotes.
+#[test]
+fn the_extension_is_found_wherever_it_is() {
+    let office = Office::open(&[]);
+    office
+        .database
+        .superuser()
+        .batch_execute(
+            "CREATE SCHEMA \"Odd place\"; ALTER ROLE ALL SET search_path = pg_catalog; DROP EXTENSION apikey;
+             CREATE EXTENSION apikey SCHEMA \"Odd place\"",
+        )
+        .unwrap();
+    let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql");
+    office.database.client_program("psql", &["-Xq", "-f", roles]).success();
+    let mut ada = office.desk_of(&office.ada);
+    assert_eq!(ada.add("till").status(), 200);
+    let answer = ada.get("/keys");
+    assert!(answer.body.contains(">1 key"), "{}", answer.body);
+    office.database.superuser().batch_execute("DROP EXTENSION apikey").unwrap();
+    let answer = ada.get("/keys");
+    assert_eq!(answer.status(), 503);
+    assert!(answer.body.contains("is not installed"), "{}", answer.body);
+}
