@@ -103,3 +103,18 @@ fn the_extension_is_found_wherever_it_is() {
     assert_eq!(answer.status(), 503);
     assert!(answer.body.contains("is not installed"), "{}", answer.body);
 }
+
+/// These pages are of version 0.3.0; an extension that was not brought up to date is told apart from missing rights.
+#[test]
+fn an_older_extension_is_told_apart() {
+    let office = Office::open(&[]);
+    office
+        .database
+        .superuser()
+        .batch_execute("DROP EXTENSION apikey; CREATE EXTENSION apikey VERSION '0.2.0'")
+        .unwrap();
+    let mut ada = office.desk_of(&office.ada);
+    let answer = ada.get("/keys");
+    assert_eq!(answer.status(), 503);
+    assert!(answer.body.contains("ALTER EXTENSION apikey UPDATE"), "{}", answer.body);
+}

@@ -33,6 +33,8 @@ pub enum Failure {
     RuleBroken,
     ReadOnly,
     NoExtension,
+    /// It lacks what these pages ask for.
+    OldExtension,
     /// The database cannot be reached, or ended the connection.
     Away,
     /// It gave no answer in time.
@@ -50,6 +52,7 @@ impl Failure {
             Some("55000") => Self::WrongState,
             Some("23505") => Self::NameTaken,
             Some("23514" | "22023" | "22004") => Self::RuleBroken,
+            Some("42703" | "42883" | "42P01") => Self::OldExtension,
             Some("25006") => Self::ReadOnly,
             Some("57014" | "55P03" | "40P01") => Self::TooSlow,
             // Shutdowns, start-ups, too many connections, and what poolers say.
@@ -84,9 +87,11 @@ impl Failure {
             Self::Forged | Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::WrongState | Self::SentBefore | Self::NameTaken => StatusCode::CONFLICT,
             Self::RuleBroken => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::ReadOnly | Self::NoExtension | Self::Away | Self::TooSlow => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ReadOnly
+            | Self::NoExtension
+            | Self::OldExtension
+            | Self::Away
+            | Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -107,6 +112,7 @@ impl Failure {
             Self::RuleBroken => texts.rule_broken,
             Self::ReadOnly => texts.read_only,
             Self::NoExtension => texts.no_extension,
+            Self::OldExtension => texts.old_extension,
             Self::Away => texts.away,
             Self::TooSlow => texts.too_slow,
             Self::Internal => texts.internal,

@@ -34,13 +34,19 @@ WITH member AS (
      WHERE c.relkind IN ('r', 'v')
        AND has_any_column_privilege(c.oid, privilege) AND has_schema_privilege(c.relnamespace, 'USAGE')
 )
-SELECT quote_ident(n.nspname) || '.', current_setting('TimeZone'), array(SELECT name FROM allowed)
+SELECT quote_ident(n.nspname) || '.', current_setting('TimeZone'), array(SELECT name FROM allowed),
+       EXISTS (SELECT FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+                WHERE p.proname = 'usage_in_memory')
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
  WHERE e.extname = 'apikey'";
 
 impl Rights {
     pub async fn of(connection: &Connection) -> Result<Self, Failure> {
         let row = connection.row(SQL, &[]).await?.ok_or(Failure::NoExtension)?;
+        // Which came with version 0.3.0, and with it what the pages show.
+        if !row.try_get::<_, bool>(3)? {
+            return Err(Failure::OldExtension);
+        }
         let names: Vec<String> = row.try_get(2)?;
         Ok(Self {
             schema: row.try_get(0)?,

@@ -18,7 +18,7 @@ use super::door::Refused;
 use super::failure::Failure;
 use super::lang::Language;
 use super::link;
-use super::pages::{add, key, list, problem, sign_in, test, trail};
+use super::pages::{actions, add, edit, key, list, problem, sign_in, test, trail};
 use super::rights::Rights;
 use super::session::Session;
 use super::token;
@@ -181,11 +181,11 @@ async fn page(desk: &Desk<'_>) -> Result<Answer, Failure> {
         (["keys", "new"], false) => add::form(desk).await,
         (["keys", "new"], true) => add::send(desk).await,
         (["keys", prefix], false) => key::show(desk, prefix).await,
-        (["keys", prefix], true) => key::send(desk, prefix).await,
-        (["keys", prefix, "rotate"], true) => key::rotate(desk, prefix).await,
-        (["keys", prefix, "disable"], true) => key::disable(desk, prefix).await,
-        (["keys", prefix, "enable"], true) => key::enable(desk, prefix).await,
-        (["keys", prefix, "revoke"], true) => key::revoke(desk, prefix).await,
+        (["keys", prefix], true) => edit::send(desk, prefix).await,
+        (["keys", prefix, "rotate"], true) => actions::rotate(desk, prefix).await,
+        (["keys", prefix, "disable"], true) => actions::disable(desk, prefix).await,
+        (["keys", prefix, "enable"], true) => actions::enable(desk, prefix).await,
+        (["keys", prefix, "revoke"], true) => actions::revoke(desk, prefix).await,
         // What a reload of an answer to a form without a page of its own asks for.
         (["keys", prefix, "rotate" | "disable" | "enable" | "revoke"], false) => {
             Ok(see_other(link::back(&format!("/keys/{prefix}"))))

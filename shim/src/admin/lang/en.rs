@@ -5,9 +5,10 @@ use crate::admin::session::Notice;
 
 pub static TEXTS: Texts = Texts {
     // Around every page.
-    product: "API keys",
+    product: "apikey",
     skip: "Skip to the content",
     menu: "Menu",
+    colon: ": ",
     menu_keys: "Api Keys",
     menu_events: "Audit trail",
     menu_test: "Test a key",
@@ -28,7 +29,8 @@ pub static TEXTS: Texts = Texts {
 
     // The list.
     add_key: "ADD API KEY",
-    search: "Search name, owner or prefix",
+    search: "Search",
+    search_in: "Name, owner or prefix",
     filter: "Filter",
     reset: "Show all",
     all: "All",
@@ -182,6 +184,7 @@ pub static TEXTS: Texts = Texts {
     too_slow: "The database took too long, perhaps because somebody else is at the same key.",
     stay_signed_in: "You stay signed in: this page works again as soon as the database does.",
     send_again: "Whether what you sent was done is not certain. Reload this page to send it once more: nothing is done twice.",
+    old_extension: "The extension apikey in this database is older than this page. Its administrator brings it up to date: ALTER EXTENSION apikey UPDATE.",
     internal: "Something went wrong here. The server's log says more.",
 
     // With something in them.
@@ -190,6 +193,7 @@ pub static TEXTS: Texts = Texts {
         1 => "1 key".to_owned(),
         total => format!("{total} keys"),
     },
+    key_named: |name| format!("Key “{name}”"),
     page_of: |number, last| format!("Page {number} of {last}"),
     columns: |count| match count {
         1 => "1 column".to_owned(),

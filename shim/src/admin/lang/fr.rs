@@ -5,9 +5,10 @@ use crate::admin::session::Notice;
 
 pub static TEXTS: Texts = Texts {
     // Around every page.
-    product: "Clés d'API",
+    product: "apikey",
     skip: "Aller au contenu",
     menu: "Menu",
+    colon: " : ",
     menu_keys: "Api Keys",
     menu_events: "Journal",
     menu_test: "Tester une clé",
@@ -28,7 +29,8 @@ pub static TEXTS: Texts = Texts {
 
     // The list.
     add_key: "AJOUTER API KEY",
-    search: "Chercher nom, propriétaire ou préfixe",
+    search: "Chercher",
+    search_in: "Nom, propriétaire ou préfixe",
     filter: "Filtrer",
     reset: "Tout afficher",
     all: "Tous",
@@ -182,6 +184,7 @@ pub static TEXTS: Texts = Texts {
     too_slow: "La base de données a mis trop de temps, peut-être parce que quelqu'un d'autre travaille sur la même clé.",
     stay_signed_in: "Vous restez connecté : cette page fonctionnera à nouveau dès que la base fonctionnera.",
     send_again: "Il n'est pas certain que ce que vous avez envoyé ait été fait. Rechargez cette page pour l'envoyer à nouveau : rien n'est fait deux fois.",
+    old_extension: "L'extension apikey de cette base de données est plus ancienne que cette page. Son administrateur la met à jour : ALTER EXTENSION apikey UPDATE.",
     internal: "Une erreur s'est produite ici. Le journal du serveur en dit plus.",
 
     // With something in them.
@@ -190,6 +193,7 @@ pub static TEXTS: Texts = Texts {
         1 => "1 clé".to_owned(),
         total => format!("{total} clés"),
     },
+    key_named: |name| format!("Clé « {name} »"),
     page_of: |number, last| format!("Page {number} sur {last}"),
     columns: |count| match count {
         1 => "1 colonne".to_owned(),

@@ -54,7 +54,7 @@ fn chart(
     let busy = || pairs.iter().enumerate().filter(|(_, pair)| sum(pair) > 0);
     html! {
         figure .chart {
-            figcaption id=(id) { (title) ": " ((texts.chart_sum)(accepted, refused)) }
+            figcaption id=(id) { (title) (texts.colon) ((texts.chart_sum)(accepted, refused)) }
             @if most > 0 {
                 svg role="img" aria-labelledby=(id) viewBox={ "0 0 " (width) " " (HEIGHT + 4) }
                     preserveAspectRatio="none" {

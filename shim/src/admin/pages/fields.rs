@@ -55,7 +55,7 @@ impl Fields<'_> {
                 ul {
                     @for (field, sentence) in self.mistakes {
                         li { a href={ "#" (self.target(*field)) } {
-                            (field.label(self.texts)) ": " (sentence)
+                            (field.label(self.texts)) (self.texts.colon) (sentence)
                         } }
                     }
                 }

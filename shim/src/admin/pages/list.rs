@@ -90,7 +90,7 @@ fn filters(
         form .filters method="get" action="/keys" role="search" {
             div .field {
                 label for="q" { (texts.search) }
-                input #q type="search" name="q" value=(query.get("q")) autocapitalize="none" spellcheck="false";
+                input #q type="search" name="q" value=(query.get("q")) placeholder=(texts.search_in) autocapitalize="none" spellcheck="false";
             }
             div .field {
                 label for="status" { (texts.status) }
@@ -130,8 +130,8 @@ fn table(texts: &Texts, query: &Form, list: &[Key]) -> Markup {
             table {
                 thead { tr {
                     (heading(query, "name", texts.name))
-                    th scope="col" { (texts.prefix) }
                     (heading(query, "status", texts.status))
+                    th scope="col" { (texts.prefix) }
                     th scope="col" { (texts.auth) }
                     (heading(query, "owner", texts.owner))
                     (heading(query, "expires_at", texts.expires_at))
@@ -166,8 +166,8 @@ fn row(texts: &Texts, key: &Key) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/keys/" (key.prefix) } { (key.name) } }
-            td { code { (key.prefix) } }
             td { (badge(texts, &key.status)) }
+            td { code { (key.prefix) } }
             td { (scopes::granted(&key.auth).join(", ")) }
             td { (key.owner) @if !key.tenant.is_empty() { " · " (key.tenant) } }
             td { @match &key.expires_at { Some(at) => time { (at) }, None => (texts.never) } }

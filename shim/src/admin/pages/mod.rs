@@ -4,7 +4,9 @@ mod chart;
 mod fields;
 mod layout;
 
+pub mod actions;
 pub mod add;
+pub mod edit;
 pub mod key;
 pub mod list;
 pub mod new_key;

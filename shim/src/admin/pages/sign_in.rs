@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
 use maud::html;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
@@ -60,7 +61,9 @@ pub async fn sign_in(visit: &Visit) -> Answer {
     let refuse = |status, sentence| show(visit, status, Some(sentence), back);
 
     let Ok(attempt) = admin.throttle.attempt(asked.client, role, Instant::now()) else {
-        return refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
+        let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        return answer;
     };
     let Ok(_turn) = admin.signing_in.acquire().await else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, texts.internal);

@@ -1,0 +1,114 @@
+//! What can be done to a key: rotate, disable, enable and revoke it.
+
+use maud::{Markup, html};
+
+use super::new_key;
+use crate::admin::answer::{Answer, see_other};
+use crate::admin::failure::Failure;
+use crate::admin::key::{self, Key};
+use crate::admin::session::Notice;
+use crate::admin::token;
+use crate::admin::visit::Desk;
+
+/// In seconds. None at all comes first: a key is often rotated because it leaked.
+const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
+
+pub async fn rotate(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let form = &desk.visit.asked.form;
+    let (grace, once) = (form.get("grace"), form.get("once"));
+    if !GRACES.contains(&grace) || !token::has_shape(once) {
+        return Err(Failure::BadRequest);
+    }
+    if !desk.session.is_first(once) {
+        return Err(Failure::SentBefore);
+    }
+    match key::rotate(desk, prefix, grace).await {
+        Ok(fresh) => Ok(new_key::show(desk, &fresh, Some(prefix))),
+        Err(error) => {
+            if error.code().is_some() {
+                desk.session.not_sent(once);
+            }
+            Err(error.into())
+        }
+    }
+}
+
+pub async fn disable(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let now = key::disable(desk, prefix).await?;
+    done(desk, prefix, if now { Notice::Disabled } else { Notice::DisabledBefore })
+}
+
+pub async fn enable(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let now = key::enable(desk, prefix).await?;
+    done(desk, prefix, if now { Notice::Enabled } else { Notice::EnabledBefore })
+}
+
+pub async fn revoke(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let now = key::revoke(desk, prefix, desk.visit.asked.form.get("reason")).await?;
+    done(desk, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
+}
+
+fn done(desk: &Desk<'_>, prefix: &str, notice: Notice) -> Result<Answer, Failure> {
+    desk.session.notify(notice);
+    Ok(see_other(&format!("/keys/{prefix}")))
+}
+
+/// Those that the role may do, and that the key is fit for.
+pub fn forms(desk: &Desk<'_>, key: &Key) -> Result<Markup, Failure> {
+    let (texts, rights) = (desk.visit.texts, desk.rights);
+    let form = |action: &str, inner: Markup| {
+        html! {
+            form .card method="post" action={ "/keys/" (key.prefix) "/" (action) } {
+                input type="hidden" name="csrf" value=(desk.session.csrf);
+                (inner)
+            }
+        }
+    };
+    let once = token::random()?;
+    let live = !key.is_revoked();
+    Ok(html! {
+        @if rights.rotate() && key.can_rotate() {
+            section aria-labelledby="rotate" {
+                h2 #rotate { (texts.rotate) }
+                (form("rotate", html! {
+                    input type="hidden" name="once" value=(once);
+                    p #rotate-hint { (texts.rotate_hint) }
+                    div .field {
+                        label for="grace" { (texts.grace) }
+                        select #grace name="grace" aria-describedby="rotate-hint" {
+                            @for (at, seconds) in GRACES.iter().enumerate() {
+                                option value=(seconds) { (texts.graces[at]) }
+                            }
+                        }
+                    }
+                    button type="submit" { (texts.rotate) }
+                }))
+            }
+        }
+        @if live && rights.disable() && key.disabled_at.is_none() {
+            section aria-labelledby="disable" {
+                h2 #disable { (texts.disable) }
+                (form("disable", html! { p { (texts.disable_hint) } button type="submit" { (texts.disable) } }))
+            }
+        }
+        @if live && rights.enable() && key.disabled_at.is_some() {
+            section aria-labelledby="enable" {
+                h2 #enable { (texts.enable) }
+                (form("enable", html! { p { (texts.enable_hint) } button type="submit" { (texts.enable) } }))
+            }
+        }
+        @if live && rights.revoke() {
+            section aria-labelledby="revoke" {
+                h2 #revoke { (texts.revoke) }
+                (form("revoke", html! {
+                    p { (texts.revoke_final) }
+                    div .field {
+                        label for="reason" { (texts.reason) }
+                        input #reason name="reason" maxlength="500";
+                    }
+                    button .danger type="submit" { (texts.revoke) }
+                }))
+            }
+        }
+    })
+}

@@ -1,0 +1,154 @@
+//! Changing a key, and the box "Create / Revoke".
+
+use maud::{Markup, html};
+
+use super::fields::Fields;
+use super::key::{find, page};
+use super::{add, new_key};
+use crate::admin::answer::{Answer, see_other};
+use crate::admin::failure::Failure;
+use crate::admin::input::{Input, Mistake, mistake_of};
+use crate::admin::key::{self, Changes, Key};
+use crate::admin::scopes::{self, Scope};
+use crate::admin::session::Notice;
+use crate::admin::token;
+use crate::admin::visit::Desk;
+
+/// What is in the form that changes the key.
+pub struct Form<'a> {
+    pub input: &'a Input,
+    pub mistakes: &'a [Mistake],
+    /// The key as somebody else left it meanwhile.
+    pub theirs: Option<&'a Key>,
+    pub version: &'a str,
+}
+
+/// Changes are saved only on what the form showed. Then the box: it ends the key of a live entry, and makes a new
+/// one for an entry whose key is revoked.
+pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
+    if !desk.rights.edit() {
+        return Err(Failure::NotAllowed);
+    }
+    let texts = desk.visit.texts;
+    let (key, version) = find(desk, prefix).await?;
+    let known = scopes::known(desk).await?;
+    let sent = &desk.visit.asked.form;
+    // Not in this form, since it cannot be changed.
+    let input = Input { tenant: key.tenant.clone(), ..Input::of_form(sent) };
+    if sent.get("version") != version {
+        let form = Form { input: &input, mistakes: &[], theirs: Some(&key), version: &version };
+        return page(desk, &key, &known, &form);
+    }
+    let refuse = |mistakes: &[Mistake]| {
+        let form = Form { input: &input, mistakes, theirs: None, version: &version };
+        page(desk, &key, &known, &form)
+    };
+    let mistakes = input.mistakes(&known, texts);
+    if !mistakes.is_empty() {
+        return refuse(&mistakes);
+    }
+    if input.create_revoke && key.is_revoked() {
+        let auth = scopes::auth(&input.scopes(), Some(&key.auth)).to_string();
+        return match add::create_with(desk, &input, &auth).await? {
+            Ok(fresh) => Ok(new_key::show(desk, &fresh, Some(prefix))),
+            Err(mistake) => refuse(&[mistake]),
+        };
+    }
+    let changes = changes(&input, &key);
+    let outcome = save(desk, prefix, &version, &changes, input.create_revoke).await;
+    match outcome {
+        Ok(Some(notice)) => {
+            desk.session.notify(notice);
+            Ok(see_other(&format!("/keys/{prefix}")))
+        }
+        // Between our look and our change.
+        Ok(None) => {
+            let (key, version) = find(desk, prefix).await?;
+            let form = Form { input: &input, mistakes: &[], theirs: Some(&key), version: &version };
+            page(desk, &key, &known, &form)
+        }
+        Err(error) => match mistake_of(&error, texts) {
+            Some(mistake) => refuse(&[mistake]),
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// Both or nothing: what was changed, and the revocation. `None` where somebody else was faster.
+async fn save(
+    desk: &Desk<'_>,
+    prefix: &str,
+    version: &str,
+    changes: &Changes,
+    revoke: bool,
+) -> Result<Option<Notice>, tokio_postgres::Error> {
+    let connection = desk.connection;
+    if changes.is_empty() && !revoke {
+        return Ok(Some(Notice::Unchanged));
+    }
+    connection.command("BEGIN").await?;
+    let doing = async {
+        if !changes.is_empty() && !key::change(connection, prefix, version, changes).await? {
+            return Ok(None);
+        }
+        if !revoke {
+            return Ok(Some(Notice::Saved));
+        }
+        let now = key::revoke(desk, prefix, "").await?;
+        Ok(Some(if now { Notice::Revoked } else { Notice::RevokedBefore }))
+    };
+    let outcome = doing.await;
+    let end = if matches!(outcome, Ok(Some(_))) { "COMMIT" } else { "ROLLBACK" };
+    let ended = connection.command(end).await;
+    let outcome = outcome?;
+    ended.map(|()| outcome)
+}
+
+fn changes(input: &Input, key: &Key) -> Changes {
+    let before = Input::of_key(key);
+    let changed = |new: &str, old: &str| (new != old).then(|| new.to_owned());
+    let mut asked = input.scopes();
+    let mut had = before.scopes();
+    asked.sort();
+    had.sort();
+    Changes {
+        name: changed(&input.name, &before.name),
+        owner: changed(&input.owner, &before.owner).filter(|owner| !owner.is_empty()),
+        auth: (asked != had).then(|| scopes::auth(&input.scopes(), Some(&key.auth)).to_string()),
+        ips: changed(&input.networks(), &before.networks()),
+        expires_at: changed(&input.expires_at, &before.expires_at),
+    }
+}
+
+pub fn form(
+    desk: &Desk<'_>,
+    key: &Key,
+    known: &[Scope],
+    form: &Form<'_>,
+) -> Result<Markup, Failure> {
+    let texts = desk.visit.texts;
+    let fields =
+        Fields { texts, input: form.input, mistakes: form.mistakes, known, theirs: form.theirs };
+    let (may_tick, hint) = match key.is_revoked() {
+        true => (desk.rights.create(), texts.create_again_hint),
+        false => (desk.rights.revoke(), texts.revoke_hint),
+    };
+    Ok(html! {
+        section aria-labelledby="edit" {
+            h2 #edit { (texts.edit) }
+            (fields.summary())
+            form .card method="post" action={ "/keys/" (key.prefix) } novalidate {
+                input type="hidden" name="csrf" value=(desk.session.csrf);
+                input type="hidden" name="version" value=(form.version);
+                input type="hidden" name="once" value=(token::random()?);
+                (fields.name())
+                (fields.auth())
+                (fields.ips())
+                (fields.expires_at())
+                (fields.owner())
+                @if may_tick { (fields.create_revoke(hint)) }
+                div .actions { button .main type="submit" { (texts.save) } a href="/keys" { (texts.cancel) } }
+            }
+        }
+    })
+}
