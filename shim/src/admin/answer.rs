@@ -23,6 +23,7 @@ const COMMON: [(HeaderName, &str); 6] = [
 
 const STYLE: &str = include_str!("assets/style.css");
 const COPY: &str = include_str!("assets/copy.js");
+const AGAIN: &str = include_str!("assets/again.js");
 
 pub fn page(status: StatusCode, markup: Markup) -> Answer {
     let mut answer = content("text/html; charset=utf-8", markup.into_string());
@@ -51,6 +52,7 @@ pub fn asset(path: &str) -> Option<Answer> {
     match path {
         "/assets/style.css" => Some(content("text/css; charset=utf-8", STYLE)),
         "/assets/copy.js" => Some(content("text/javascript; charset=utf-8", COPY)),
+        "/assets/again.js" => Some(content("text/javascript; charset=utf-8", AGAIN)),
         _ => None,
     }
 }

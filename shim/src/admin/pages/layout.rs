@@ -26,6 +26,7 @@ fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
                 // An empty icon, so that browsers do not ask for one.
                 link rel="icon" href="data:,";
                 script src="/assets/copy.js" defer {}
+                script src="/assets/again.js" defer {}
             }
             body {
                 a .skip href="#main" { (texts.skip) }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hyper::StatusCode;
-use hyper::header::{self, HeaderValue};
+use hyper::header::HeaderValue;
 use maud::html;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
@@ -104,7 +104,10 @@ pub async fn sign_in(visit: &Visit) -> Answer {
 
 pub fn sign_out(visit: &Visit) -> Answer {
     end(visit);
-    with_cookie(see_other("/sign-in"), &Cookie::Session.remove(visit.asked.secure))
+    let mut answer = see_other("/sign-in");
+    // Nor is there a way back to a page that the browser has kept (W3C, Clear Site Data).
+    answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
+    with_cookie(answer, &Cookie::Session.remove(visit.asked.secure))
 }
 
 fn end(visit: &Visit) {
