@@ -1,6 +1,6 @@
 //! The examples that the platform publishes for its clients, word for word but for host and key.
 
-use apikey_tests::{Database, Shim, one, program, run};
+use apikey_tests::{CHROMIUM_FLAGS, Database, Shim, chromium, one, program, run};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
@@ -91,29 +91,15 @@ impl Page {
         let html = format!("<!doctype html><title>test</title><script>{script}</script>");
         std::fs::write(self.directory.path().join("page.html"), html).unwrap();
         let profile = tempfile::tempdir().unwrap();
-        let browser = std::env::var("CHROMIUM").unwrap_or_else(|_| installed_browser());
-        let output = run(program(
-            &browser,
-            // A browser that is allowed no other host than the two of this test.
-            &[
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--disable-dev-shm-usage",
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        let output = run(program(&chromium(), CHROMIUM_FLAGS)
+            .args([
                 "--enable-logging=stderr",
                 "--virtual-time-budget=10000",
                 "--timeout=20000",
                 "--dump-dom",
-            ],
-        )
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("{}/page.html", self.origin)));
+            ])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(format!("{}/page.html", self.origin)));
         let console: Vec<_> =
             output.stderr.lines().filter(|line| line.contains("CONSOLE")).collect();
         console.join("\n")
@@ -125,13 +111,6 @@ impl Drop for Page {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
-}
-
-fn installed_browser() -> String {
-    let found = ["chromium", "google-chrome"].into_iter().find(|name| {
-        run(&mut program("sh", &["-c", &format!("command -v {name}")])).code == Some(0)
-    });
-    found.expect("a browser: install chromium, or name one with CHROMIUM=").to_owned()
 }
 
 fn published_script(url: &str, key: &str) -> String {

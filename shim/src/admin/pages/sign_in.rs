@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hyper::StatusCode;
-use hyper::header::HeaderValue;
+use hyper::header::{self, HeaderValue};
 use maud::html;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
