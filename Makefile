@@ -4,6 +4,7 @@
 #   PG=14..18          the Postgres major to fetch and use (18)
 #   PG_CONFIG=FILE     use the server of this pg_config instead
 #   PG_PORT, HTTP_PORT the ports of make run (5433 and 8080)
+#   ADMIN_PORT         gives make run the admin page on this port
 #   TESTFLAGS          what to hand to cargo test
 #   QUICK=1            make bench in a minute, to see that it works
 #   APIKEY_STATE=DIR   where fetched servers and the cluster of make run live (.state)

@@ -13,7 +13,7 @@ const COLUMNS: &str = "k.prefix, k.name, k.owner, k.status, k.auth::text, \
     to_char(k.created_at, 'YYYY-MM-DD HH24:MI'), k.created_by, to_char(k.expires_at, 'YYYY-MM-DD HH24:MI'), \
     to_char(k.disabled_at, 'YYYY-MM-DD HH24:MI'), to_char(k.revoked_at, 'YYYY-MM-DD HH24:MI'), k.revoked_by, \
     k.revoke_reason, k.replaced_by, to_char(k.last_used_at, 'YYYY-MM-DD HH24:MI'), host(k.last_used_ip), \
-    k.accepted, k.refused";
+    k.accepted, k.refused, k.metadata::text";
 
 /// What two people must not change without seeing each other's change: whether there is a key to revoke, too.
 const VERSION: &str = "encode(sha256(convert_to(jsonb_build_array(k.name, k.owner, k.auth, k.allowed_ips, \
@@ -39,6 +39,8 @@ pub struct Key {
     pub last_used_ip: Option<String>,
     pub accepted: i64,
     pub refused: i64,
+    /// As JSON.
+    pub metadata: String,
 }
 
 impl Key {
@@ -69,6 +71,7 @@ impl Key {
             last_used_ip: row.try_get(skip + 16)?,
             accepted: row.try_get(skip + 17)?,
             refused: row.try_get(skip + 18)?,
+            metadata: row.try_get(skip + 19)?,
         })
     }
 

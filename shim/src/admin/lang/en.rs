@@ -60,6 +60,7 @@ pub static TEXTS: Texts = Texts {
     disabled: "Disabled",
     revoked: "Revoked",
     replaced_by: "Replaced by",
+    metadata: "Metadata",
     reason: "Reason",
     by: "by",
     from: "from",

@@ -60,6 +60,7 @@ pub static TEXTS: Texts = Texts {
     disabled: "Désactivée",
     revoked: "Révoquée",
     replaced_by: "Remplacée par",
+    metadata: "Métadonnées",
     reason: "Motif",
     by: "par",
     from: "depuis",

@@ -59,6 +59,7 @@ pub struct Texts {
     pub disabled: &'static str,
     pub revoked: &'static str,
     pub replaced_by: &'static str,
+    pub metadata: &'static str,
     pub reason: &'static str,
     pub by: &'static str,
     pub from: &'static str,

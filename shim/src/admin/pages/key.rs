@@ -86,6 +86,7 @@ fn facts(desk: &Desk<'_>, key: &Key) -> Markup {
             }))
             (fact(texts.accepted, html! { (key.accepted) }))
             (fact(texts.refused, html! { (key.refused) }))
+            @if key.metadata != "{}" { (fact(texts.metadata, html! { code { (key.metadata) } })) }
             @if let Some(at) = &key.disabled_at { (fact(texts.disabled, html! { time { (at) } })) }
             @if let Some(at) = &key.revoked_at {
                 (fact(texts.revoked, html! {
