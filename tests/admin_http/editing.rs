@@ -86,6 +86,23 @@ fn saving_without_a_change_changes_nothing() {
     assert_eq!(office.sql("SELECT count(*) FROM apikey_events"), "1");
 }
 
+/// It is not lost by emptying a field.
+#[test]
+fn an_owner_stays_unless_another_is_named() {
+    let office = Office::open(&[]);
+    let key = office.database.key("'event', owner => 'south'");
+    let name = office.sql("SELECT name FROM apikeys");
+    let mut ada = office.desk_of(&office.ada);
+    ada.get(&format!("/keys/{}", &key[..8]));
+    let without = [("name", name.as_str()), ("auth", "event"), ("owner", " ")];
+    let answer = save(&mut ada, &key[..8], &without);
+    assert_eq!(answer.status(), 422);
+    assert!(answer.body.contains("Say whose key it is."), "{}", answer.body);
+    let another = [("name", name.as_str()), ("auth", "event"), ("owner", "north")];
+    assert_eq!(save(&mut ada, &key[..8], &another).status(), 303);
+    assert_eq!(office.sql("SELECT owner FROM apikeys"), "north");
+}
+
 #[test]
 fn what_is_wrong_is_said_at_its_field_and_kept() {
     let office = Office::open(&[]);

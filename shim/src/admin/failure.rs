@@ -61,8 +61,8 @@ impl Failure {
         };
         match error.as_db_error() {
             Some(said) => {
-                let (message, sqlstate) = (said.message(), said.code().code());
-                warn!(message, sqlstate, "an action of the admin page was not done");
+                let (said, sqlstate) = (said.message(), said.code().code());
+                warn!(said, sqlstate, "an action of the admin page was not done");
             }
             None => {
                 let cause = error.source().map(ToString::to_string).unwrap_or_default();

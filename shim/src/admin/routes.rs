@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::{Method, Request};
+use maud::html;
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::Admin;
-use super::answer::{Answer, asset, see_other, with_cookie};
+use super::answer::{Answer, asset, page, see_other, with_cookie};
 use super::asked::Asked;
 use super::connection::Connection;
 use super::cookies::Cookie;
@@ -35,6 +36,7 @@ pub async fn respond(
     let method = asked.method.clone();
     let session = asked.session.as_deref().and_then(|id| admin.sessions.find(id, started));
     let mut visit = Visit::new(admin, asked, session);
+    let texts = visit.texts;
     // A task of its own: what was begun is finished, even if the browser leaves. A key that was made, and shown to
     // nobody, is then at least in the list.
     let answering = tokio::spawn(async move {
@@ -47,10 +49,8 @@ pub async fn respond(
     let answer = match answering.await {
         Ok(answer) => answer,
         Err(error) => {
-            let _ = Failure::internal(&error);
-            let mut answer = see_other("/keys");
-            *answer.status_mut() = Failure::Internal.status();
-            answer
+            let failure = Failure::internal(&error);
+            page(failure.status(), html! { p { (failure.sentence(texts)) } })
         }
     };
     // Not the path: somebody may have put a key into it.
@@ -139,7 +139,7 @@ async fn with_connection(visit: &mut Visit, session: &Session) -> Result<Answer,
     let outcome = {
         let Some(rights) = &visit.rights else { return Err(Failure::Internal) };
         let desk = Desk { visit, session, rights, connection: &connection };
-        timeout(limit, page(&desk)).await
+        timeout(limit, page_of(&desk)).await
     };
     match outcome {
         Ok(outcome) => {
@@ -172,7 +172,7 @@ async fn open(
     Ok((connection, rights))
 }
 
-async fn page(desk: &Desk<'_>) -> Result<Answer, Failure> {
+async fn page_of(desk: &Desk<'_>) -> Result<Answer, Failure> {
     let asked = &desk.visit.asked;
     let is_post = asked.method == Method::POST;
     let path: Vec<_> = asked.path.split('/').skip(1).collect();

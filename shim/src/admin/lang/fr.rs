@@ -100,6 +100,7 @@ pub static TEXTS: Texts = Texts {
     expires_wrong: "Ce n'est pas une date et une heure, comme 2027-01-31T12:30.",
     expires_past: "Une clé expire après sa création.",
     owner_hint: "À qui est la clé. Vide pour une nouvelle clé : votre rôle.",
+    owner_missing: "Dites à qui est la clé.",
     owner_long: "Un propriétaire a au plus 200 caractères.",
     tenant_hint: "Le lieu où la clé est valable, si plusieurs partagent la base. Il ne peut pas être modifié ensuite.",
     tenant_long: "Un lieu a au plus 200 caractères.",

@@ -99,6 +99,7 @@ pub struct Texts {
     pub expires_wrong: &'static str,
     pub expires_past: &'static str,
     pub owner_hint: &'static str,
+    pub owner_missing: &'static str,
     pub owner_long: &'static str,
     pub tenant_hint: &'static str,
     pub tenant_long: &'static str,

@@ -7,7 +7,7 @@ use super::key::{find, page};
 use super::{add, new_key};
 use crate::admin::answer::{Answer, see_other};
 use crate::admin::failure::Failure;
-use crate::admin::input::{Input, Mistake, mistake_of};
+use crate::admin::input::{Field, Input, Mistake, mistake_of};
 use crate::admin::key::{self, Changes, Key};
 use crate::admin::scopes::{self, Scope};
 use crate::admin::session::Notice;
@@ -43,7 +43,10 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
         let form = Form { input: &input, mistakes, theirs: None, version: &version };
         page(desk, &key, &known, &form)
     };
-    let mistakes = input.mistakes(&known, texts);
+    let mut mistakes = input.mistakes(&known, texts);
+    if input.owner.is_empty() {
+        mistakes.push((Field::Owner, texts.owner_missing.to_owned()));
+    }
     if !mistakes.is_empty() {
         return refuse(&mistakes);
     }
@@ -107,14 +110,15 @@ async fn save(
 fn changes(input: &Input, key: &Key) -> Changes {
     let before = Input::of_key(key);
     let changed = |new: &str, old: &str| (new != old).then(|| new.to_owned());
-    let mut asked = input.scopes();
-    let mut had = before.scopes();
-    asked.sort();
-    had.sort();
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let same_scopes = sorted(input.scopes()) == sorted(before.scopes());
     Changes {
         name: changed(&input.name, &before.name),
-        owner: changed(&input.owner, &before.owner).filter(|owner| !owner.is_empty()),
-        auth: (asked != had).then(|| scopes::auth(&input.scopes(), Some(&key.auth)).to_string()),
+        owner: changed(&input.owner, &before.owner),
+        auth: (!same_scopes).then(|| scopes::auth(&input.scopes(), Some(&key.auth)).to_string()),
         ips: changed(&input.networks(), &before.networks()),
         expires_at: changed(&input.expires_at, &before.expires_at),
     }

@@ -206,7 +206,7 @@ impl Fields<'_> {
         let theirs = Input::of_key(key);
         let (ours, value) = match field {
             Field::Name => (self.input.name.clone(), theirs.name),
-            Field::Auth => (self.input.scopes().join(", "), theirs.auth),
+            Field::Auth => (sorted(self.input.scopes()), sorted(theirs.scopes())),
             Field::Ips => (self.input.networks(), theirs.networks()),
             Field::ExpiresAt => (self.input.expires_at.clone(), theirs.expires_at),
             Field::Owner => (self.input.owner.clone(), theirs.owner),
@@ -221,4 +221,10 @@ impl Fields<'_> {
             }
         }
     }
+}
+
+/// Their order means nothing.
+fn sorted(mut names: Vec<String>) -> String {
+    names.sort();
+    names.join(", ")
 }
