@@ -36,9 +36,14 @@ impl Door {
     /// Where the shim's role goes, without what is the shim's alone.
     pub fn new(config: &Config, tls: MakeRustlsConnect, patience: Duration) -> Self {
         let mut config = without_login(config);
-        // Keys are managed on the primary: a standby would refuse every change.
-        if config.get_hosts().len() > 1 {
+        let hosts = config.get_hosts().len() as u32;
+        if hosts > 1 {
+            // Keys are managed on the primary: a standby would refuse every change.
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            // One that is silent leaves time for the others.
+            let each = patience / (hosts + 1);
+            let given = config.get_connect_timeout().copied().unwrap_or(each);
+            config.connect_timeout(given.min(each));
         }
         Self { config, tls, patience }
     }
@@ -153,6 +158,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::conninfo::SslParameters;
+    use crate::tls;
+
+    #[test]
+    fn of_several_servers_the_primary_is_found_in_time() {
+        let door = |text: &str| {
+            let (tls, _) = tls::connector(SslParameters::default()).unwrap();
+            Door::new(&text.parse().unwrap(), tls, Duration::from_secs(6)).config
+        };
+        let of_two = door("host=a,b connect_timeout=60 sslmode=disable");
+        assert_eq!(of_two.get_connect_timeout(), Some(&Duration::from_secs(2)));
+        assert_eq!(of_two.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        let of_one = door("host=a sslmode=disable");
+        assert_eq!(of_one.get_target_session_attrs(), TargetSessionAttrs::Any);
+    }
 
     #[test]
     fn the_shims_own_login_stays_behind() {
