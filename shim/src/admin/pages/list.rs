@@ -131,7 +131,6 @@ fn table(texts: &Texts, query: &Form, list: &[Key]) -> Markup {
                 thead { tr {
                     (heading(query, "name", texts.name))
                     (heading(query, "status", texts.status))
-                    th scope="col" { (texts.prefix) }
                     th scope="col" { (texts.auth) }
                     (heading(query, "owner", texts.owner))
                     (heading(query, "expires_at", texts.expires_at))
@@ -165,9 +164,8 @@ fn heading(query: &Form, column: &str, text: &str) -> Markup {
 fn row(texts: &Texts, key: &Key) -> Markup {
     html! {
         tr {
-            th scope="row" { a href={ "/keys/" (key.prefix) } { (key.name) } }
+            th scope="row" { a href={ "/keys/" (key.prefix) } { (key.name) } " " code { (key.prefix) } }
             td { (badge(texts, &key.status)) }
-            td { code { (key.prefix) } }
             td { (scopes::granted(&key.auth).join(", ")) }
             td { (key.owner) @if !key.tenant.is_empty() { " · " (key.tenant) } }
             td { @match &key.expires_at { Some(at) => time { (at) }, None => (texts.never) } }

@@ -81,7 +81,8 @@ fn row(texts: &Texts, event: &Event) -> Markup {
 fn changed(texts: &Texts, changed: &Value) -> Markup {
     let Value::Object(columns) = changed else { return html! {} };
     html! {
-        details {
+        // Few are seen at once; a whole row is folded.
+        details open[columns.len() <= 3] {
             summary { ((texts.columns)(columns.len())) }
             dl .changes {
                 @for (column, value) in columns {
