@@ -9,7 +9,7 @@
 #   QUICK=1            make bench in a minute, to see that it works
 #   APIKEY_STATE=DIR   where fetched servers and the cluster of make run live (.state)
 
-.PHONY: help run demo psql test test-majors test-all bench chaos fuzz lint install clean
+.PHONY: help run demo psql test test-majors test-all bench chaos screenshots fuzz lint install clean
 .NOTPARALLEL:
 
 # A setting given to make reaches the scripts; one that is not given stays unset.
@@ -37,6 +37,9 @@ test-all: test test-majors ## both: the whole on one major, the extension's part
 
 bench: ## what checks cost, into docs/benchmarks.md (half an hour; QUICK=1: a minute, to the terminal)
 	@scripts/bench $(if $(QUICK),--quick,--output docs/benchmarks.md)
+
+screenshots: ## pictures of the admin page, into docs/images
+	@scripts/screenshots
 
 chaos: ## kill, freeze and starve servers under load (CHAOS_SECONDS=60: for how long the soak test runs)
 	@scripts/chaos

@@ -25,7 +25,7 @@ fn crowded() -> Venue {
 
 /// The names in the table, in their order.
 fn names(browser: &Browser) -> Vec<String> {
-    browser.texts_of("tbody tr th")
+    browser.texts_of("tbody tr th a")
 }
 
 #[test]

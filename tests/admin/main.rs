@@ -10,6 +10,7 @@ mod languages;
 mod list;
 mod outages;
 mod page;
+mod screenshots;
 mod sessions;
 mod strangers;
 mod trying;
