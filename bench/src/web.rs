@@ -63,7 +63,8 @@ impl WebServer {
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
             let log = fs::read_to_string(&log).unwrap();
-            let line = log.split_once("http://").and_then(|(_, rest)| rest.split_once(['\n', ' ']));
+            let line =
+                log.split_once("http://").and_then(|(_, rest)| rest.split_once(['\n', ' ', '"']));
             if let Some((address, _)) = line {
                 server.address = address.to_owned();
                 return server;
