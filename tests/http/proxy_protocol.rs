@@ -1,8 +1,8 @@
 //! The PROXY protocol as haproxy and curl speak it.
 
-use apikey_tests::{Answer, Database, Shim, eventually, program, run};
+use apikey_tests::{Answer, Database, Shim, eventually, free_address, program, run};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
 /// haproxy passes bytes on, and says whose.
@@ -16,7 +16,7 @@ impl Balancer {
     /// A port for each way of saying it. `check` asks whether the shim lives, in the same way.
     fn start(shim: &Shim, ways: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let ports: Vec<_> = ways.iter().map(|_| free_port()).collect();
+        let ports: Vec<_> = ways.iter().map(|_| free_address().port()).collect();
         let mut config =
             "defaults\n mode tcp\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n"
                 .to_owned();
@@ -49,10 +49,6 @@ impl Drop for Balancer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// From an address of the loopback network.
