@@ -30,7 +30,7 @@ fn the_decision_and_its_reason() {
         (format!("'{bound}', NULL"), "false wrong_address bound"),
         (format!("'{gone}', NULL"), "false invalid_key"),
         (format!("'{PUBLISHED_KEY}', NULL"), "false invalid_key"),
-        (format!("'{}x', NULL", &open[..40]), "false invalid_key"),
+        (format!("'{}', NULL", wrong_secret(&open)), "false invalid_key"),
         ("'', NULL".to_owned(), "false invalid_key"),
         ("NULL, NULL".to_owned(), "false invalid_key"),
     ] {
