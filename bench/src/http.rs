@@ -152,15 +152,20 @@ fn latency(context: &Context, report: &mut Report, shim: &WebServer, key: &str, 
         .into_iter()
         .zip(&results)
         .map(|(name, runs)| {
-            let per_second = median(runs, |run| run.per_second);
-            [name, per_second, median(runs, |run| run.p50), median(runs, |run| run.p99)]
+            let columns: [fn(&Latency) -> f64; 5] =
+                [|run| run.per_second, |run| run.p50, |run| run.p90, |run| run.p98, |run| run.p99];
+            let [per_second, p50, p90, p98, p99] = columns.map(|of| median(runs, of));
+            [name, per_second, p50, p90, p98, p99]
         })
         .collect();
-    report.add("latency", table(["what", "requests per second", "p50, µs", "p99, µs"], &rows));
-    let ratio = |runs: &[Latency]| Spread::of(runs.iter().map(|run| run.p99 / run.p50));
+    let header = ["what", "requests per second", "p50, µs", "p90, µs", "p98, µs", "p99, µs"];
+    report.add("latency", table(header, &rows));
+    let p99 = |runs: &[Latency]| Spread::of(runs.iter().map(|run| run.p99 / run.p50));
+    let p98 = |runs: &[Latency]| Spread::of(runs.iter().map(|run| run.p98 / run.p50));
     let rows = [
-        Target::at_most("shim: p99 : p50", ratio(&results[0]), 3.0),
-        Target::shown("hyper, constant answer: p99 : p50", ratio(&results[1])),
+        Target::at_most("shim: p99 : p50", p99(&results[0]), 3.0),
+        Target::shown("shim: p98 : p50", p98(&results[0])),
+        Target::shown("hyper, constant answer: p99 : p50", p99(&results[1])),
     ];
     report.add("latency-targets", targets(&rows));
 }

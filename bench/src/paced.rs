@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub struct Latency {
     pub per_second: f64,
     pub p50: f64,
+    pub p90: f64,
+    pub p98: f64,
     pub p99: f64,
 }
 
@@ -28,6 +30,8 @@ pub fn paced(address: &str, request: &str, per_second: f64, seconds: u32) -> Lat
     Latency {
         per_second: times.len() as f64 / f64::from(seconds),
         p50: percentile(0.5),
+        p90: percentile(0.9),
+        p98: percentile(0.98),
         p99: percentile(0.99),
     }
 }
