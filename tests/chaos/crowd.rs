@@ -14,8 +14,15 @@ use std::time::{Duration, Instant};
 /// What a slow client sends, a byte a second, and never to the end.
 const HEAD: &[u8] = b"GET /api/user/keytest/ HTTP/1.1\r\nHost: test\r\nX-Slow: and so on and so on";
 
-/// Between two bytes.
+/// Between two bytes of one client.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Strangers do not speak in chorus: there are so many turns in a pause. An odd number, so that there are slow ones and
+/// silent ones in each.
+const TURNS: usize = 5001;
+
+/// Nor do they all come at once, and so are not all sent away at once: this is --header-timeout.
+const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// Each is silent, or slow; whoever was sent away comes again with its next byte.
 struct Crowd {
@@ -38,12 +45,22 @@ impl Crowd {
             let mut members: Vec<_> = (0..2 * of_each)
                 .map(|number| Member { stream: None, is_slow: number % 2 == 0, said: 0 })
                 .collect();
-            while !over.load(Relaxed) {
-                let round = Instant::now();
-                members.iter_mut().for_each(|member| member.go_on(shim));
-                let count = members.iter().filter(|member| member.stream.is_some()).count();
-                there.store(count, Relaxed);
-                sleep(PAUSE.saturating_sub(round.elapsed()));
+            let begin = Instant::now();
+            let mut due = begin;
+            for turn in (0..TURNS).cycle().take_while(|_| !over.load(Relaxed)) {
+                due = Instant::now().max(due + PAUSE / TURNS as u32);
+                let share = begin.elapsed().as_secs_f64() / ARRIVAL.as_secs_f64();
+                let come = (share * members.len() as f64) as usize;
+                for member in members.iter_mut().take(come).skip(turn).step_by(TURNS) {
+                    let was_there = member.stream.is_some();
+                    member.go_on(shim);
+                    match (was_there, member.stream.is_some()) {
+                        (false, true) => there.fetch_add(1, Relaxed),
+                        (true, false) => there.fetch_sub(1, Relaxed),
+                        _ => continue,
+                    };
+                }
+                sleep(due.saturating_duration_since(Instant::now()));
             }
         });
         Self { is_over, present, going_round }
