@@ -1,13 +1,17 @@
 //! A new process takes over from an old one while clients ask on, and none of their requests is lost.
 
 use crate::asking::Asking;
-use apikey_tests::{Answer, Database, Shim, from_test_script, program};
+use apikey_tests::{Answer, Certificate, Database, Shim, from_test_script, program, run};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const RESTARTS: u32 = 100;
+
+/// By HTTP/2, as fast as a client of it can.
+const REQUESTS: usize = 20_000;
 
 /// The new one listens beside the old one before that is told to stop.
 #[test]
@@ -26,6 +30,44 @@ fn a_hundred_times_on_a_shared_port() {
         shim = new;
     }
     assert!(asking.assert_nothing_was_lost() > u64::from(RESTARTS));
+}
+
+/// Many requests are in flight on each connection, and the end of one says which of them are still answered (GOAWAY).
+#[test]
+fn with_http2_on_a_shared_port() {
+    let mut database = Database::new();
+    let key = database.key("'event'");
+    let (checker, certificate) = (database.checker(), Certificate::new());
+    let (conninfo, tls) = (database.conninfo(&checker), certificate.flags());
+    let flags: Vec<_> = tls.iter().map(String::as_str).chain(["--reuse-port"]).collect();
+    let mut shim = Shim::start_as(&checker, &conninfo, &flags);
+    let address = shim.address.to_string();
+    let flags = [&flags[..], &["--listen", &address]].concat();
+
+    let finished = AtomicBool::new(false);
+    let ask = || {
+        let mut curl = program("curl", &["--silent", "--show-error", "--http2", "--parallel"]);
+        curl.args(["--header", &format!("Authorization: Api-Key {key}"), "--output", "/dev/null"]);
+        curl.args(["--write-out", "%{http_code} HTTP/%{http_version}\n", "--cacert"]);
+        curl.arg(certificate.certificate());
+        let output = run(curl.arg(format!("https://{address}/api/user/keytest/?[1-{REQUESTS}]")));
+        finished.store(true, Ordering::Relaxed);
+        output
+    };
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(ask);
+        let mut restarts = 0;
+        while !finished.load(Ordering::Relaxed) {
+            let new = Shim::start_as(&checker, &conninfo, &flags);
+            shim.signal("TERM");
+            assert_eq!(shim.wait().code(), Some(0));
+            shim = new;
+            restarts += 1;
+        }
+        let output = asking.join().unwrap().success();
+        assert_eq!(output.lines().filter(|line| *line == "200 HTTP/2").count(), REQUESTS);
+        assert!(restarts > 5, "{restarts} restarts");
+    });
 }
 
 /// The old one ends before the new one starts, as `systemctl restart` has it: clients wait in the socket, which is

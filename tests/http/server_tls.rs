@@ -1,46 +1,13 @@
 //! TLS to clients, with HTTP/1.1 and HTTP/2, and certificates that change meanwhile.
 
-use apikey_tests::{Database, Output, Shim, eventually, program, run, short_run};
+use apikey_tests::{Certificate, Database, Output, Shim, eventually, program, run, short_run};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-struct Files(tempfile::TempDir);
-
-impl Files {
-    fn new() -> Self {
-        let files = Self(tempfile::tempdir().unwrap());
-        files.renew();
-        files
-    }
-
-    fn certificate(&self) -> PathBuf {
-        self.0.path().join("server.crt")
-    }
-
-    fn key(&self) -> PathBuf {
-        self.0.path().join("server.key")
-    }
-
-    fn flags(&self) -> [String; 4] {
-        let path = |path: PathBuf| path.to_str().unwrap().to_owned();
-        let (certificate, key) = (path(self.certificate()), path(self.key()));
-        ["--tls-certificate".into(), certificate, "--tls-key".into(), key]
-    }
-
-    /// A new key and a certificate of its own.
-    fn renew(&self) {
-        let mut command = program("openssl", &["req", "-x509", "-nodes", "-days", "2"]);
-        command.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-        command.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
-        command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
-        run(command.arg("-keyout").arg(self.key()).arg("-out").arg(self.certificate())).success();
-    }
-
-    fn start(&self, database: &mut Database, flags: &[&str]) -> Shim {
-        let tls = self.flags();
-        let tls: Vec<_> = tls.iter().map(String::as_str).collect();
-        Shim::start(database, &[&tls[..], flags].concat())
-    }
+fn start(files: &Certificate, database: &mut Database, flags: &[&str]) -> Shim {
+    let tls = files.flags();
+    let tls: Vec<_> = tls.iter().map(String::as_str).collect();
+    Shim::start(database, &[&tls[..], flags].concat())
 }
 
 fn url(shim: &Shim, path: &str) -> String {
@@ -66,8 +33,8 @@ fn fingerprint(shim: &Shim) -> String {
 fn both_versions_of_http_by_clients_that_others_wrote() {
     let mut database = Database::new();
     let key = database.key("'event'");
-    let files = Files::new();
-    let shim = files.start(&mut database, &[]);
+    let files = Certificate::new();
+    let shim = start(&files, &mut database, &[]);
     let header = format!("X-Api-Key: {key}");
     let body = r#"{"auth":"event","ip_request":"127.0.0.1","ip_valid":true}"#;
     for (flag, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
@@ -112,8 +79,8 @@ print(answer.text)";
 #[test]
 fn a_new_certificate_is_taken_at_sighup_and_a_broken_one_is_not() {
     let mut database = Database::new();
-    let files = Files::new();
-    let shim = files.start(&mut database, &[]);
+    let files = Certificate::new();
+    let shim = start(&files, &mut database, &[]);
     let first = fingerprint(&shim);
     assert_eq!(first, fingerprint(&shim));
 
@@ -155,8 +122,8 @@ fn sighup_without_a_certificate() {
 #[test]
 fn silent_clients_of_each_protocol_are_sent_away() {
     let mut database = Database::new();
-    let files = Files::new();
-    let shim = files.start(&mut database, &["--header-timeout", "500ms"]);
+    let files = Certificate::new();
+    let shim = start(&files, &mut database, &["--header-timeout", "500ms"]);
     let address = shim.address.to_string();
     // It ends when we hang up: in the handshake, and then with either protocol.
     let silent = shim.connect();
@@ -172,7 +139,7 @@ fn silent_clients_of_each_protocol_are_sent_away() {
 
 #[test]
 fn files_that_cannot_be_used_are_named_at_the_start() {
-    let files = Files::new();
+    let files = Certificate::new();
     let database = ["--database", "host=127.0.0.1 user=u dbname=d"];
     let [certificate_flag, certificate, key_flag, key] = files.flags();
     for (flags, named) in [

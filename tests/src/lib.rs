@@ -3,6 +3,7 @@
 //! `scripts/test` starts a cluster that all tests share, each with a database and roles of its own. A
 //! test that stops its server makes a cluster for itself.
 
+mod certificate;
 mod chromium;
 mod cluster;
 mod database;
@@ -20,6 +21,7 @@ mod shim;
 mod tmpfs;
 mod waiting;
 
+pub use certificate::Certificate;
 pub use chromium::{CHROMIUM_FLAGS, chromedriver, chromium};
 pub use cluster::Cluster;
 pub use database::{Database, Login, one};
