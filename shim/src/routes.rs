@@ -142,6 +142,13 @@ impl App {
         }
     }
 
+    /// For the chart of the admin page.
+    pub fn count_use(&self, key: &str, is_accepted: bool) {
+        if let Some(uses) = &self.uses {
+            uses.count(key, is_accepted);
+        }
+    }
+
     pub fn refused(&self, refusal: Refusal) -> Problem {
         self.metrics.refused(refusal);
         refusal.problem()

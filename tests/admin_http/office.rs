@@ -22,7 +22,7 @@ impl Office {
         let audrey = database.login("audrey", "IN ROLE apikey_auditor");
         let stranger = database.login("stranger", "");
         let flags = [&["--admin-listen", "127.0.0.1:0"], flags].concat();
-        let shim = Shim::start(&mut database, &flags);
+        let shim = Shim::start_for_auth(&mut database, &flags);
         Self { shim, database, ada, audrey, stranger }
     }
 
