@@ -23,7 +23,7 @@ const FRENCH: Words = Words {
     menu: "Api Keys",
     add: "AJOUTER API KEY",
     name: "Nom",
-    level: "Niveau d'autorisation",
+    level: "Niveau d’autorisation",
     addresses: "IP source des requêtes",
     create_revoke: "Créer / Révoquer",
     save: "Enregistrer",

@@ -39,7 +39,7 @@ fn a_key_is_added_by_keyboard_alone() {
     browser.enter();
     tab_to(&browser, "Nom");
     browser.keys("cashless");
-    tab_to(&browser, "Niveau d'autorisation");
+    tab_to(&browser, "Niveau d’autorisation");
     browser.keys("event");
     tab_to(&browser, "IP source des requêtes");
     browser.keys("127.0.0.1");

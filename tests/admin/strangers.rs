@@ -9,7 +9,7 @@ fn a_role_without_rights_reads_a_plain_sentence() {
     let venue = Venue::new(&[]);
     let key = venue.database.key("'event'");
     let prefix = &key[..8];
-    for (language, sentence) in [("en", "may not"), ("fr", "n'a pas le droit")] {
+    for (language, sentence) in [("en", "may not"), ("fr", "n’a pas le droit")] {
         let browser = venue.browser_of("eve", language);
         for page in [
             "/keys".to_owned(),
