@@ -173,7 +173,7 @@ pub struct Arguments {
     pub shutdown_timeout: Duration,
 
     /// Address and port of the admin page, where people manage keys in a browser; off without this.
-    /// It speaks plain HTTP: keep it on loopback, or behind a proxy that speaks TLS
+    /// It speaks plain HTTP: keep it on loopback, or behind a proxy that speaks TLS, or give --admin-tls
     #[arg(
         long,
         env = "APIKEY_ADMIN_LISTEN",
@@ -181,6 +181,10 @@ pub struct Arguments {
         help_heading = "Admin page"
     )]
     pub admin_listen: Option<SocketAddr>,
+
+    /// The admin page speaks TLS, with the certificate of --tls-certificate
+    #[arg(long, env = "APIKEY_ADMIN_TLS", help_heading = "Admin page")]
+    pub admin_tls: bool,
 
     /// After how long without a request a session of the admin page ends
     #[arg(long, env = "APIKEY_ADMIN_SESSION_IDLE", value_name = "DURATION",

@@ -35,6 +35,11 @@ impl TrustedProxies {
         }
         leftmost
     }
+
+    /// Whether the client came by TLS: a proxy of ours says so; anybody else may say what it likes.
+    pub fn is_https(&self, peer: Peer, headers: &HeaderMap) -> bool {
+        self.proxies.include(peer) && self.header.is_https(headers)
+    }
 }
 
 #[cfg(test)]
@@ -61,6 +66,20 @@ mod tests {
 
     fn behind(lines: &[&str]) -> Option<String> {
         client(&["10.0.0.0/8", "fd00::/8"], "10.0.0.1", lines)
+    }
+
+    #[test]
+    fn tls_is_believed_of_trusted_proxies_alone() {
+        let proxies = Peers::parse(["10.0.0.1"].into_iter()).unwrap();
+        let proxies = TrustedProxies { proxies, ..TrustedProxies::default() };
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        let https =
+            |peer: &str, headers| proxies.is_https(Peer::Address(peer.parse().unwrap()), headers);
+        assert!(https("10.0.0.1", &headers));
+        assert!(https("::ffff:10.0.0.1", &headers));
+        assert!(!https("10.0.0.2", &headers));
+        assert!(!https("10.0.0.1", &HeaderMap::new()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The two headers in which proxies say for whom they ask: `X-Forwarded-For`, a list of addresses, and `Forwarded`
-//! (RFC 7239), a list of elements such as `for="[2001:db8::1]:4711";proto=https`.
+//! (RFC 7239), a list of elements such as `for="[2001:db8::1]:4711";proto=https`. With the first goes
+//! `X-Forwarded-Proto`.
 //!
 //! Only one of them is read. A proxy that writes the one passes the other on as the client sent it.
 
@@ -7,7 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::ValueEnum;
 use hyper::HeaderMap;
-use hyper::header::HeaderName;
+use hyper::header::{self, HeaderName};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED: HeaderName = header::FORWARDED;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ForwardedHeader {
@@ -22,24 +27,40 @@ impl ForwardedHeader {
     /// Several lines are one list, in order (RFC 9110, 5.3). Commas end an entry even within quotes: no address has
     /// one, and a quote that a client left open must not swallow what a proxy wrote behind it.
     pub fn hops(self, headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
-        let lines: Vec<_> = headers.get_all(self.name()).iter().collect();
-        let entries = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(is_comma));
-        entries.map(move |entry| {
-            let entry = trimmed(std::str::from_utf8(entry).ok()?);
+        entries(headers, self.name()).map(move |entry| {
             let address = match self {
-                Self::XForwardedFor => listed(entry),
-                Self::Forwarded => element(entry),
+                Self::XForwardedFor => listed(entry?),
+                Self::Forwarded => node(parameter(entry?, "for")?),
             };
             address.map(|address| address.to_canonical())
         })
     }
 
-    fn name(self) -> HeaderName {
-        HeaderName::from_static(match self {
-            Self::XForwardedFor => "x-forwarded-for",
-            Self::Forwarded => "forwarded",
-        })
+    /// Whether whoever came to the nearest proxy came by TLS.
+    pub fn is_https(self, headers: &HeaderMap) -> bool {
+        let scheme = match self {
+            Self::XForwardedFor => entries(headers, X_FORWARDED_PROTO).next().flatten(),
+            Self::Forwarded => {
+                let nearest = entries(headers, FORWARDED).next().flatten();
+                nearest.and_then(|element| parameter(element, "proto"))
+            }
+        };
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
     }
+
+    fn name(self) -> HeaderName {
+        match self {
+            Self::XForwardedFor => X_FORWARDED_FOR,
+            Self::Forwarded => FORWARDED,
+        }
+    }
+}
+
+/// From the right. `None` is one that is no text.
+fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Option<&str>> {
+    let lines: Vec<_> = headers.get_all(name).iter().collect();
+    let entries = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(is_comma));
+    entries.map(|entry| std::str::from_utf8(entry).ok().map(trimmed))
 }
 
 fn is_comma(byte: &u8) -> bool {
@@ -61,20 +82,20 @@ fn bracketed(text: &str) -> Option<IpAddr> {
     inner.parse().ok().map(IpAddr::V6)
 }
 
-/// Pairs, of which one is `for`. An element that is not well-formed names nobody.
-fn element(entry: &str) -> Option<IpAddr> {
-    let mut address = None;
-    for pair in entry.split(';') {
+/// Of an element, which is pairs. `None` where it is not there or there twice, or where the element is not well-formed.
+fn parameter<'a>(element: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut found = None;
+    for pair in element.split(';') {
         let (name, text) = trimmed(pair).split_once('=')?;
         let text = value(text)?;
         if !is_token(name) {
             return None;
         }
-        if name.eq_ignore_ascii_case("for") && address.replace(node(text)?).is_some() {
+        if name.eq_ignore_ascii_case(wanted) && found.replace(text).is_some() {
             return None;
         }
     }
-    address
+    found
 }
 
 /// A token, or what is between quotes. No backslash: neither addresses nor their ports need one.
@@ -190,6 +211,30 @@ mod tests {
         ] {
             let found = last(ForwardedHeader::Forwarded, element);
             assert_eq!(found.as_deref(), address, "{element}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_proxy_says_whether_there_was_tls() {
+        use ForwardedHeader::{Forwarded, XForwardedFor};
+        for (header, name, lines, https) in [
+            (XForwardedFor, X_FORWARDED_PROTO, &["https"][..], true),
+            (XForwardedFor, X_FORWARDED_PROTO, &["http", "http, HTTPS"], true),
+            (XForwardedFor, X_FORWARDED_PROTO, &["https", "http"], false),
+            (XForwardedFor, X_FORWARDED_PROTO, &[], false),
+            (XForwardedFor, FORWARDED, &["for=192.0.2.1;proto=https"], false),
+            (Forwarded, FORWARDED, &["for=192.0.2.1;proto=https"], true),
+            (Forwarded, FORWARDED, &["proto=http", "proto=http, Proto=\"HTTPS\";for=_a"], true),
+            (Forwarded, FORWARDED, &["proto=https", "for=192.0.2.1"], false),
+            (Forwarded, FORWARDED, &["proto=https;proto=https"], false),
+            (Forwarded, FORWARDED, &["proto=https;"], false),
+            (Forwarded, X_FORWARDED_PROTO, &["https"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(name.clone(), HeaderValue::from_static(line));
+            }
+            assert_eq!(header.is_https(&headers), https, "{header:?} {name} {lines:?}");
         }
     }
 

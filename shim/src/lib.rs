@@ -181,11 +181,13 @@ async fn start_admin(settings: admin::Settings) -> Result<admin::Running, Failur
         let message = format!("error: cannot listen on {listen} (--admin-listen): {error}");
         Failure(EX_UNAVAILABLE, message)
     })?;
-    if !running.address.ip().is_loopback() {
+    if !running.has_tls && !running.address.ip().is_loopback() {
         warn!(address = %running.address, "the admin page is not on loopback: others can reach it, and read what passes by");
     }
-    info!(address = %running.address, "the admin page starts");
-    let _ = writeln!(io::stdout(), "admin on http://{}", running.address);
+    let scheme = if running.has_tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}", running.address);
+    info!(url, "the admin page starts");
+    let _ = writeln!(io::stdout(), "admin on {url}");
     Ok(running)
 }
 

@@ -39,7 +39,7 @@ pub struct ServerLimits {
 pub struct Doors {
     /// Who has to say whose bytes they pass on (PROXY protocol).
     pub balancers: Peers,
-    pub tls: Option<ServerTls>,
+    pub tls: Option<Arc<ServerTls>>,
 }
 
 /// What all connections share.

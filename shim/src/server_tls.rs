@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 pub const HTTP_2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
 
 pub struct ServerTls {
     certificate: PathBuf,
@@ -32,8 +33,18 @@ impl ServerTls {
     }
 
     pub fn acceptor(&self) -> TlsAcceptor {
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        TlsAcceptor::from(config.clone())
+        TlsAcceptor::from(self.current())
+    }
+
+    /// For a server that speaks nothing else.
+    pub fn http1_acceptor(&self) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(&self.current());
+        config.alpn_protocols = vec![HTTP_1.to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    fn current(&self) -> Arc<ServerConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -51,7 +62,7 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
         .map_err(|error| unusable(key, error))?;
-    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -63,7 +63,8 @@ impl Settings {
     pub fn new(arguments: Arguments) -> Result<Self, Invalid> {
         let log = log::filter(&arguments.log, arguments.log_requests);
         let tenancy = tenancy(&arguments)?;
-        let admin = admin(&arguments)?;
+        let tls = server_tls(&arguments)?;
+        let admin = admin(&arguments, tls.clone())?;
         Ok(Self {
             listen: arguments.listen.clone(),
             listen_options: ListenOptions {
@@ -81,7 +82,7 @@ impl Settings {
             },
             doors: Doors {
                 balancers: of("proxy-protocol", Peers::parse(items(&arguments.proxy_protocol)))?,
-                tls: server_tls(&arguments)?,
+                tls,
             },
             pool_size: arguments.pool_size,
             app: App {
@@ -127,12 +128,13 @@ fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
 }
 
 /// An empty value is no setting here, too.
-fn server_tls(arguments: &Arguments) -> Result<Option<ServerTls>, Invalid> {
+fn server_tls(arguments: &Arguments) -> Result<Option<Arc<ServerTls>>, Invalid> {
     let files = [&arguments.tls_certificate, &arguments.tls_key];
     match files.map(|path| path.clone().filter(|path| !path.as_os_str().is_empty())) {
         [None, None] => Ok(None),
         [Some(certificate), Some(key)] => {
-            of("tls-certificate", ServerTls::new(certificate, key)).map(Some)
+            let tls = of("tls-certificate", ServerTls::new(certificate, key))?;
+            Ok(Some(Arc::new(tls)))
         }
         [None, Some(_)] => of("tls-key", Err("--tls-certificate is missing".into())),
         [Some(_), None] => of("tls-certificate", Err("--tls-key is missing".into())),
@@ -147,13 +149,22 @@ fn proxies(arguments: &Arguments) -> Result<TrustedProxies, Invalid> {
 }
 
 /// The same database, by the same way, with the roles of people.
-fn admin(arguments: &Arguments) -> Result<Option<admin::Settings>, Invalid> {
+fn admin(
+    arguments: &Arguments,
+    tls: Option<Arc<ServerTls>>,
+) -> Result<Option<admin::Settings>, Invalid> {
+    let tls = tls.filter(|_| arguments.admin_tls);
+    if arguments.admin_tls && tls.is_none() {
+        return of("admin-tls", Err("--tls-certificate is missing".into()));
+    }
     let Some(listen) = arguments.admin_listen else { return Ok(None) };
     let times = Times { connect: arguments.connect_timeout, request: arguments.request_timeout };
-    let Connector { config, tls, .. } = of("database", connector(&arguments.database, &times))?;
+    let connector = of("database", connector(&arguments.database, &times))?;
+    let Connector { config, tls: to_database, .. } = connector;
     Ok(Some(admin::Settings {
         listen,
-        door: Door::new(&config, tls, arguments.request_timeout),
+        tls,
+        door: Door::new(&config, to_database, arguments.request_timeout),
         proxies: proxies(arguments)?,
         lifetimes: Lifetimes {
             idle: arguments.admin_session_idle,

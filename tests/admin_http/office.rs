@@ -1,6 +1,7 @@
 //! A database with the roles of `deploy/roles.sql`, people who have them, the shim with the admin page, and curl.
 
 use apikey_tests::{Answer, Cluster, Database, Login, Shim, one, program, run};
+use std::path::Path;
 use tempfile::TempDir;
 
 const ROLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql");
@@ -27,12 +28,19 @@ impl Office {
     }
 
     pub fn visitor(&self) -> Visitor {
-        Visitor::new(self.shim.admin_url(""), &[])
+        self.visitor_by_proxy(&[])
     }
 
     /// Behind a proxy of ours that has TLS.
     pub fn visitor_by_proxy(&self, header_lines: &[&str]) -> Visitor {
-        Visitor::new(self.shim.admin_url(""), header_lines)
+        let flags = header_lines.iter().flat_map(|line| ["--header", line]);
+        Visitor::new(self.shim.admin_url(""), flags)
+    }
+
+    /// By TLS, trusting this certificate.
+    pub fn visitor_by_tls(&self, certificate: &Path) -> Visitor {
+        let url = format!("https://{}", self.shim.admin_place(""));
+        Visitor::new(url, ["--cacert", certificate.to_str().unwrap()])
     }
 
     /// Somebody who has signed in.
@@ -52,17 +60,17 @@ impl Office {
 pub struct Visitor {
     url: String,
     files: TempDir,
-    header_lines: Vec<String>,
+    flags: Vec<String>,
     pub csrf: String,
     pub page: String,
 }
 
 impl Visitor {
-    fn new(url: String, header_lines: &[&str]) -> Self {
+    fn new<'a>(url: String, flags: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             url,
             files: tempfile::tempdir().unwrap(),
-            header_lines: header_lines.iter().map(ToString::to_string).collect(),
+            flags: flags.into_iter().map(str::to_owned).collect(),
             csrf: String::new(),
             page: String::new(),
         }
@@ -99,10 +107,7 @@ impl Visitor {
         let jar = self.jar();
         let mut curl = program("curl", &["-sS", "--include", "--max-time", "30"]);
         curl.args(["--cookie", &jar, "--cookie-jar", &jar]);
-        for line in &self.header_lines {
-            curl.args(["--header", line]);
-        }
-        let output = run(curl.args(arguments).arg(format!("{}{path}", self.url)));
+        let output = run(curl.args(&self.flags).args(arguments).arg(format!("{}{path}", self.url)));
         assert_eq!(output.code, Some(0), "{}", output.stderr);
         Answer::read(output.stdout.as_bytes())
     }
@@ -114,7 +119,7 @@ impl Visitor {
 
     /// Another browser that has somehow got hold of the cookies.
     pub fn thief(&self) -> Self {
-        let thief = Self::new(self.url.clone(), &[]);
+        let thief = Self::new(self.url.clone(), []);
         std::fs::copy(self.jar(), thief.jar()).unwrap();
         Self { csrf: self.csrf.clone(), ..thief }
     }

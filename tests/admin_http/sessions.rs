@@ -1,7 +1,7 @@
 //! Sessions, as somebody who has the cookie sees them.
 
 use crate::office::Office;
-use apikey_tests::eventually;
+use apikey_tests::{Certificate, eventually, program, run};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -111,4 +111,24 @@ fn cookies_are_secure_behind_tls() {
     let elsewhere = Office::open(&[]);
     let answer = elsewhere.visitor_by_proxy(&["X-Forwarded-Proto: https"]).get("/sign-in");
     assert!(!answer.header("set-cookie").unwrap().contains("Secure"));
+}
+
+#[test]
+fn with_a_certificate_the_page_is_https_and_nothing_else() {
+    let certificate = Certificate::new();
+    let tls = certificate.flags();
+    let flags: Vec<_> = tls.iter().map(String::as_str).chain(["--admin-tls"]).collect();
+    let office = Office::open(&flags);
+    let mut ada = office.visitor_by_tls(&certificate.certificate());
+    let answer = ada.sign_in(&office.ada);
+    assert_eq!(answer.status(), 303, "{}", answer.body);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(
+        cookie.starts_with("__Host-apikey-session=") && cookie.contains("; Secure"),
+        "{cookie}"
+    );
+    assert_eq!(ada.get("/keys").status(), 200);
+    let plain =
+        run(&mut program("curl", &["-sS", "--max-time", "20", &office.shim.admin_url("/")]));
+    assert_ne!(plain.code, Some(0), "{}", plain.stdout);
 }

@@ -78,7 +78,12 @@ impl Shim {
     }
 
     pub fn admin_url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.admin.unwrap())
+        format!("http://{}", self.admin_place(path))
+    }
+
+    /// What comes after the scheme in its URL.
+    pub fn admin_place(&self, path: &str) -> String {
+        format!("{}{path}", self.admin.unwrap())
     }
 
     pub fn keytest(&self) -> String {

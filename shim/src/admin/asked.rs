@@ -9,18 +9,17 @@ use hyper::header::{self, HeaderName};
 use hyper::{HeaderMap, Method, Request};
 use tokio::time::timeout;
 
+use super::Admin;
 use super::cookies::Cookie;
 use super::failure::Failure;
 use super::form::Form;
 use super::lang::Language;
 use super::link;
-use crate::client_address::TrustedProxies;
 use crate::peer::Peer;
 
 /// The largest form has 64 networks, 64 scopes and some lines.
 const LARGEST_BODY: usize = 64 * 1024;
 
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Without `Debug`: forms have passwords and keys.
@@ -43,18 +42,20 @@ impl Asked {
     pub async fn read(
         request: Request<Incoming>,
         peer: IpAddr,
-        proxies: &TrustedProxies,
+        admin: &Admin,
         patience: Duration,
     ) -> (Self, Result<(), Failure>) {
         let (head, body) = request.into_parts();
         let headers = &head.headers;
-        let secure = is_secure(peer, headers, proxies);
+        let nearest = Peer::Address(peer);
+        let proxies = &admin.proxies;
+        let secure = admin.tls.is_some() || proxies.is_https(nearest, headers);
         let chosen = Cookie::Language.of(headers, secure).and_then(|name| Language::named(&name));
         let mut asked = Self {
             path: head.uri.path().to_owned(),
             query: Form::parse(head.uri.query().unwrap_or_default().as_bytes()),
             form: Form::default(),
-            client: proxies.client(Peer::Address(peer), headers).unwrap_or(peer).to_canonical(),
+            client: proxies.client(nearest, headers).unwrap_or(peer).to_canonical(),
             secure,
             language: chosen.unwrap_or_else(|| Language::preferred(headers)),
             session: Cookie::Session.of(headers, secure),
@@ -97,14 +98,6 @@ async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Form, Failure>
     }
 }
 
-/// A proxy of ours says so; anybody else may say what he likes. The last one speaks of who came to it.
-fn is_secure(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxies) -> bool {
-    let lines = headers.get_all(X_FORWARDED_PROTO);
-    let last = lines.iter().next_back().and_then(|line| line.to_str().ok());
-    let scheme = last.and_then(|line| line.rsplit(',').next()).unwrap_or_default().trim();
-    proxies.proxies.include(Peer::Address(peer)) && scheme.eq_ignore_ascii_case("https")
-}
-
 /// Browsers say it themselves (W3C, Fetch Metadata); older ones say nothing.
 fn is_from_another_site(headers: &HeaderMap) -> bool {
     let site = headers.get(SEC_FETCH_SITE);
@@ -116,25 +109,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::peers::Peers;
-
-    #[test]
-    fn tls_is_believed_of_trusted_proxies_alone() {
-        let proxies = Peers::parse(["10.0.0.1"].into_iter()).unwrap();
-        let proxies = TrustedProxies { proxies, ..TrustedProxies::default() };
-        let secure = |peer: &str, lines: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append(X_FORWARDED_PROTO, line.parse().unwrap());
-            }
-            is_secure(peer.parse().unwrap(), &headers, &proxies)
-        };
-        assert!(secure("10.0.0.1", &["https"]));
-        assert!(secure("::ffff:10.0.0.1", &["http", "http, HTTPS"]));
-        assert!(!secure("10.0.0.1", &["https", "http"]));
-        assert!(!secure("10.0.0.1", &[]));
-        assert!(!secure("10.0.0.2", &["https"]));
-    }
 
     #[test]
     fn other_sites_are_told_apart() {

@@ -1,6 +1,6 @@
 //! The admin page: keys managed in a browser by people who do not write SQL.
 //!
-//! Off unless `--admin-listen ADDRESS:PORT` is given; then a second line on standard output says "admin on http://…".
+//! Off unless `--admin-listen ADDRESS:PORT` is given; then another line on standard output says "admin on http://…".
 //! One signs in with a Postgres role and its password. Whatever a page shows or does is SQL on a connection of
 //! that role, so that grants, policies and the audit trail are the database's own.
 //!
@@ -57,6 +57,7 @@ pub use server::{Running, start};
 pub use sessions::Lifetimes;
 
 use crate::client_address::TrustedProxies;
+use crate::server_tls::ServerTls;
 use sessions::Sessions;
 use throttle::Throttle;
 use uses::Uses;
@@ -66,6 +67,7 @@ const SIGNING_IN: usize = 4;
 
 pub struct Settings {
     pub listen: SocketAddr,
+    pub tls: Option<Arc<ServerTls>>,
     pub door: Door,
     pub proxies: TrustedProxies,
     pub lifetimes: Lifetimes,
@@ -79,6 +81,7 @@ pub struct Settings {
 
 /// What all requests share.
 pub struct Admin {
+    tls: Option<Arc<ServerTls>>,
     door: Door,
     proxies: TrustedProxies,
     sessions: Sessions,
@@ -91,6 +94,7 @@ pub struct Admin {
 impl Admin {
     fn new(settings: Settings) -> Self {
         Self {
+            tls: settings.tls,
             door: settings.door,
             proxies: settings.proxies,
             sessions: Sessions::new(settings.sessions, settings.lifetimes),

@@ -32,7 +32,7 @@ pub async fn respond(
     patience: Duration,
 ) -> Answer {
     let started = Instant::now();
-    let (asked, readable) = Asked::read(request, peer, &admin.proxies, patience).await;
+    let (asked, readable) = Asked::read(request, peer, &admin, patience).await;
     let method = asked.method.clone();
     let session = asked.session.as_deref().and_then(|id| admin.sessions.find(id, started));
     let mut visit = Visit::new(admin, asked, session);

@@ -23,6 +23,7 @@ use tracing::debug;
 
 use super::routes;
 use super::{Admin, Settings};
+use crate::stream::Stream;
 
 /// Browsers hold up to six each.
 const CONNECTIONS: u32 = 128;
@@ -35,6 +36,7 @@ const LAST_ANSWER: Duration = Duration::from_secs(10);
 /// The admin page while it runs.
 pub struct Running {
     pub address: SocketAddr,
+    pub has_tls: bool,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -56,10 +58,10 @@ pub async fn start(settings: Settings) -> io::Result<Running> {
         .header_read_timeout(settings.header_time)
         .max_header_size(settings.header_bytes)
         .max_buf_size(settings.header_bytes);
-    let header_time = settings.header_time;
+    let (header_time, has_tls) = (settings.header_time, settings.tls.is_some());
     let admin = Arc::new(Admin::new(settings));
     let serving = tokio::spawn(run(listener, admin, http, header_time, stopped));
-    Ok(Running { address, stop, serving })
+    Ok(Running { address, has_tls, stop, serving })
 }
 
 async fn run(
@@ -94,12 +96,17 @@ async fn run(
 async fn serve(
     http: http1::Builder,
     admin: Arc<Admin>,
-    stream: TcpStream,
+    tcp: TcpStream,
     peer: SocketAddr,
     patience: Duration,
     mut stopped: watch::Receiver<bool>,
     slot: OwnedSemaphorePermit,
 ) {
+    let stream = match timeout(patience, open(&admin, tcp)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return debug!(%error, "a connection to the admin page is not opened"),
+        Err(_) => return debug!("a connection to the admin page takes too long to open"),
+    };
     let service = service_fn(|request: Request<Incoming>| {
         let admin = admin.clone();
         async move { Ok::<_, Infallible>(routes::respond(admin, peer.ip(), request, patience).await) }
@@ -119,9 +126,16 @@ async fn serve(
     drop(slot);
 }
 
+async fn open(admin: &Admin, tcp: TcpStream) -> io::Result<Stream> {
+    Ok(match &admin.tls {
+        Some(tls) => Stream::Tls(Box::new(tls.http1_acceptor().accept(tcp).await?)),
+        None => Stream::Tcp(tcp),
+    })
+}
+
 /// With the answer that is on its way, if its reader hurries.
 async fn ending<C>(
-    mut connection: Pin<&mut http1::Connection<TokioIo<TcpStream>, C>>,
+    mut connection: Pin<&mut http1::Connection<TokioIo<Stream>, C>>,
 ) -> Result<hyper::Result<()>, Elapsed>
 where
     C: HttpService<Incoming, ResBody = Full<Bytes>>,
