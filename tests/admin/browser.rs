@@ -25,6 +25,7 @@ impl Browser {
     /// One whose owner prefers this language.
     pub fn new(language: &str) -> Self {
         let mut driver = program(&chromedriver(), &["--port=0"])
+            .env("LANGUAGE", language) // the browser's own words, such as the order of a date
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
