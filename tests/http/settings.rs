@@ -1,6 +1,7 @@
 //! Wrong settings are refused before anything listens, with a sentence that names them.
 
 use apikey_tests::{Database, Shim, short_run};
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 
 const DATABASE: [&str; 2] = ["--database", "postgresql://u@127.0.0.1:1/d"];
@@ -65,6 +66,10 @@ fn what_is_missing_or_unknown() {
     let output = short_run(&["--databse", "x"], &[]);
     assert_eq!(output.code, Some(64));
     assert!(output.stderr.contains("--databse"), "{}", output.stderr);
+    let output = short_run(&[&DATABASE[..], &["--admin-tls"]].concat(), &[]);
+    assert_eq!(output.code, Some(64));
+    let said = "--admin-tls (APIKEY_ADMIN_TLS): --tls-certificate is missing";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
 }
 
 #[test]
@@ -87,6 +92,26 @@ fn help_and_version() {
         short_run(&["--version"], &[]).success(),
         concat!("apikey-shim ", env!("CARGO_PKG_VERSION"))
     );
+}
+
+#[test]
+fn the_docs_have_each_setting_and_no_other() {
+    let flags = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        words.filter(|word| word.starts_with("--") && word.len() > 2).map(str::to_owned).collect()
+    };
+    let help = short_run(&["--help"], &[]).success();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/shim.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut table = String::new();
+    for row in page.lines().filter(|line| line.starts_with("| `--")) {
+        table += row.split('|').nth(1).unwrap();
+    }
+    let mut known = flags(&help);
+    for everywhere in ["--help", "--version"] {
+        assert!(known.remove(everywhere), "{known:?}");
+    }
+    assert_eq!(flags(&table), known);
 }
 
 #[test]
