@@ -32,7 +32,8 @@ fn screenshots() {
         let browser = Browser::new(language);
         let shoot = |name: &str, height: u32| {
             browser.set_size(if name == "phone" { 390 } else { 1000 }, height);
-            browser.script("scrollTo(0, 0)");
+            let top = if name == "uses" { "#uses" } else { "body" };
+            browser.script(&format!("document.querySelector('{top}').scrollIntoView()"));
             for dark in [false, true] {
                 browser.set_dark(dark);
                 let scheme = if dark { "dark" } else { "light" };
@@ -56,6 +57,7 @@ fn screenshots() {
         shoot("new-key", 540);
         browser.go(&venue.url(&format!("/keys/{prefix}")));
         shoot("key", 700);
+        shoot("uses", 460);
         browser.go(&venue.url(&format!("/keys/{prefix}/events")));
         shoot("key-trail", 420);
         browser.go(&venue.url("/events"));
