@@ -24,19 +24,9 @@ pub struct Browser {
 impl Browser {
     /// One whose owner prefers this language.
     pub fn new(language: &str) -> Self {
-        let mut driver = program(&chromedriver(), &["--port=0"])
-            .env("LANGUAGE", language) // the browser's own words, such as the order of a date
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = said.find_map(|line| {
-            line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let port = port.expect("chromedriver says its port");
-        // What it still says has somewhere to go, or it would end.
-        std::thread::spawn(move || said.for_each(drop));
+        // It takes a port that is free for IPv4, and ends where that is not free for IPv6.
+        let mut starts = (0..10).filter_map(|_| start_driver(language));
+        let (driver, port) = starts.next().expect("chromedriver starts");
         let profile = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(
@@ -151,6 +141,26 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// With its port, if it gets one.
+fn start_driver(language: &str) -> Option<(Child, u16)> {
+    let mut driver = program(&chromedriver(), &["--port=0"])
+        .env("LANGUAGE", language) // the browser's own words, such as the order of a date
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = said.find_map(|line| {
+        line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    });
+    if port.is_none() {
+        driver.wait().unwrap();
+    }
+    // What it still says has somewhere to go, or it would end.
+    std::thread::spawn(move || said.for_each(drop));
+    Some((driver, port?))
 }
 
 fn capabilities(language: &str, profile: &TempDir) -> Capabilities {
