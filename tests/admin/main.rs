@@ -14,4 +14,5 @@ mod screenshots;
 mod sessions;
 mod strangers;
 mod trying;
+mod typing;
 mod venue;

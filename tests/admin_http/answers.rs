@@ -24,6 +24,7 @@ fn every_answer_is_kept_by_nobody_and_runs_nothing_from_elsewhere() {
         "/assets/style.css",
         "/assets/copy.js",
         "/assets/again.js",
+        "/assets/addresses.js",
         &format!("/keys/{}", &key[..8]),
         &format!("/keys/{}/events", &key[..8]),
     ] {

@@ -1,4 +1,4 @@
-//! Answers: pages, redirects and the two files. All have the same headers.
+//! Answers: pages, redirects and some files. All have the same headers.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -24,6 +24,7 @@ const COMMON: [(HeaderName, &str); 6] = [
 const STYLE: &str = include_str!("assets/style.css");
 const COPY: &str = include_str!("assets/copy.js");
 const AGAIN: &str = include_str!("assets/again.js");
+const ADDRESSES: &str = include_str!("assets/addresses.js");
 
 pub fn page(status: StatusCode, markup: Markup) -> Answer {
     let mut answer = content("text/html; charset=utf-8", markup.into_string());
@@ -53,6 +54,7 @@ pub fn asset(path: &str) -> Option<Answer> {
         "/assets/style.css" => Some(content("text/css; charset=utf-8", STYLE)),
         "/assets/copy.js" => Some(content("text/javascript; charset=utf-8", COPY)),
         "/assets/again.js" => Some(content("text/javascript; charset=utf-8", AGAIN)),
+        "/assets/addresses.js" => Some(content("text/javascript; charset=utf-8", ADDRESSES)),
         _ => None,
     }
 }

@@ -16,7 +16,7 @@
 //! | `GET /keys/PREFIX/events`, `GET /events` | the audit trail: `page` |
 //! | `GET`, `POST /test` | `key`, `ip`, `tenant` |
 //! | `POST /language` | `lang` (`fr`, `en`), `back` |
-//! | `GET /assets/style.css`, `/assets/copy.js`, `/assets/again.js` | |
+//! | `GET /assets/style.css`, `/assets/copy.js`, `/assets/again.js`, `/assets/addresses.js` | |
 //!
 //! Every form has a hidden `csrf`. A new key is in the one answer to the `POST` that made it, in
 //! `<output id="new-key">`; sent again, that form (by its `once`) makes no other key.

@@ -27,6 +27,7 @@ fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
                 link rel="icon" href="data:,";
                 script src="/assets/copy.js" defer {}
                 script src="/assets/again.js" defer {}
+                script src="/assets/addresses.js" defer {}
             }
             body {
                 a .skip href="#main" { (texts.skip) }
