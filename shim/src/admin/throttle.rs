@@ -12,6 +12,8 @@ const TRIES: u32 = 10;
 const ONE_BACK: Duration = Duration::from_secs(30);
 /// Addresses and roles that are remembered; beyond, whoever has waited longest is forgotten.
 const REMEMBERED: usize = 4096;
+/// Of a role's name, in characters: Postgres has no longer ones.
+const NAME: usize = 63;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Who {
@@ -29,7 +31,7 @@ pub struct Attempt([Who; 2]);
 impl Throttle {
     /// Counts an attempt, or says how long to wait.
     pub fn attempt(&self, client: IpAddr, role: &str, now: Instant) -> Result<Attempt, Duration> {
-        let both = [Who::Address(network(client)), Who::Role(role.to_owned())];
+        let both = [Who::Address(network(client)), Who::Role(role.chars().take(NAME).collect())];
         let mut known = self.known();
         let wait = both.iter().filter_map(|who| wait(known.get(who).copied(), now)).max();
         if let Some(wait) = wait {
@@ -135,6 +137,9 @@ mod tests {
         for n in 0..10_000_u32 {
             let _ = throttle.attempt(IpAddr::from(n.to_be_bytes()), &format!("role {n}"), now);
         }
+        let _ = throttle.attempt(address("192.0.2.8"), &"é".repeat(60_000), now);
+        let longest = |who: &Who| matches!(who, Who::Role(role) if role.chars().count() > NAME);
+        assert!(!throttle.known().keys().any(longest));
         assert!(throttle.known().len() <= REMEMBERED + 2);
         assert!(throttle.attempt(address("192.0.2.9"), "ada", now).is_err());
     }
