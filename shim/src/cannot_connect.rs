@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
+
 use crate::unavailable::describe;
 
 /// Each server that was tried, and what was wrong with it.
@@ -16,14 +18,29 @@ pub enum Refusal {
     Unknown(io::Error),
     Silent(Duration),
     Refused(tokio_postgres::Error),
+    /// It let us in, and somebody ended the session before it could be asked anything.
+    Ended(tokio_postgres::Error),
     /// It is not what `target_session_attrs` wants.
     Unsuitable(&'static str),
 }
 
+impl CannotConnect {
+    pub fn is_of_ended_session(&self) -> bool {
+        self.0.iter().any(|(_, refusal)| matches!(refusal, Refusal::Ended(_)))
+    }
+}
+
 impl Refusal {
+    pub fn of(error: tokio_postgres::Error) -> Self {
+        match error.is_closed() || error.code() == Some(&SqlState::ADMIN_SHUTDOWN) {
+            true => Self::Ended(error),
+            false => Self::Refused(error),
+        }
+    }
+
     /// That it said something, and is only of no use to us now.
     pub fn is_answer(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.as_db_error().is_some())
+        matches!(self, Self::Refused(error) | Self::Ended(error) if error.as_db_error().is_some())
     }
 }
 
@@ -45,7 +62,7 @@ impl fmt::Display for Refusal {
                 let limit = humantime::format_duration(*limit);
                 write!(f, "no answer within {limit} (--connect-timeout)")
             }
-            Self::Refused(error) => describe(error, f),
+            Self::Refused(error) | Self::Ended(error) => describe(error, f),
             Self::Unsuitable(objection) => write!(f, "{objection} (target_session_attrs)"),
         }
     }

@@ -128,7 +128,7 @@ impl Connector {
             debug!(%host, "connecting without options of our own");
             connected = host.config(&self.config, address).connect(self.tls.clone()).await;
         }
-        let (client, connection) = connected.map_err(Refusal::Refused)?;
+        let (client, connection) = connected.map_err(Refusal::of)?;
         let end = host.until_end();
         let name = host.clone();
         let task = tokio::spawn(async move {
@@ -139,7 +139,7 @@ impl Connector {
         });
         // From here on the connection ends with its client, whatever it waits for.
         let client = ClientWrapper::new(client, task);
-        let reply = greeting.exchange(&client).await.map_err(Refusal::Refused)?;
+        let reply = greeting.exchange(&client).await.map_err(Refusal::of)?;
         match wanted.objection(reply.attributes) {
             Some(objection) => Err(Refusal::Unsuitable(objection)),
             None => Ok(Connection { client, host: host.clone(), is_pooled: !reply.is_direct }),

@@ -77,15 +77,16 @@ impl Unavailable {
         error.code().is_some_and(|code| *code != SqlState::QUERY_CANCELED) && !self.is_stale()
     }
 
-    /// The connection was of the past: closed by a restart of the server, or its session was
-    /// swapped. A new connection may well get an answer.
+    /// The connection was of the past: closed by a restart of the server, or its session was swapped, or ended as soon
+    /// as it was there. A new connection may well get an answer.
     pub fn is_stale(&self) -> bool {
-        let Self::Query(error) = self else {
-            return false;
-        };
-        match error.code() {
-            Some(_) => ends_session(error) || is_of_swapped_session(error),
-            None => error.is_closed() || is_io(error),
+        match self {
+            Self::Query(error) => match error.code() {
+                Some(_) => ends_session(error) || is_of_swapped_session(error),
+                None => error.is_closed() || is_io(error),
+            },
+            Self::Pool(PoolError::Backend(cause)) => cause.is_of_ended_session(),
+            _ => false,
         }
     }
 }

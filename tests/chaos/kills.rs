@@ -4,7 +4,8 @@ use crate::scene::{
     FLAGS, Scene, a_while, assert_recovered, assert_right, is_any_unavailable, recovery_and_a_while,
 };
 use apikey_tests::{Seen, Shim, eventually, one, signal};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 #[test]
 fn kill_9_of_the_postmaster() {
@@ -42,6 +43,26 @@ fn kill_9_of_one_backend() {
     assert_recovered(&seen, back, &scene.shim);
     let crashed = "terminated by signal 9";
     assert!(scene.database.cluster.log().contains(crashed));
+}
+
+/// Also one that has just begun, and was not asked anything yet.
+#[test]
+fn sessions_that_somebody_ends_cost_nobody_an_answer() {
+    let scene = Scene::new(&[], &[]);
+    let load = scene.load();
+    let mut client = scene.database.superuser();
+    let mut ended: i64 = 0;
+    for n in 0..300 {
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE application_name = 'apikey-shim'";
+        ended += client.query_one(end, &[]).unwrap().get::<_, i64>(0);
+        // Not in step with connecting.
+        sleep(Duration::from_millis(4 + 7 * n % 29));
+    }
+    let seen = load.stop();
+    assert_right(&seen);
+    assert!(ended > 50, "only {ended} were ended");
+    assert!(!is_any_unavailable(&seen), "{}", scene.shim.log());
 }
 
 #[test]
