@@ -1,16 +1,12 @@
 //! Something that Postgres needs is used up.
 
 use crate::scene::{
-    Scene, a_while, assert_recovered, assert_right, is_any_unavailable, recovery_and_a_while,
+    SESSIONS, Scene, a_while, assert_recovered, assert_right, end_sessions, is_any_unavailable,
+    recovery_and_a_while,
 };
 use apikey_tests::{Cluster, Tmpfs, eventually, one};
 use postgres::{Config, NoTls};
 use std::time::Instant;
-
-const BACKENDS: &str =
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'apikey-shim'";
-const END_THEM: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE application_name = 'apikey-shim'";
 
 #[test]
 fn connection_slots_used_up() {
@@ -28,13 +24,13 @@ fn connection_slots_used_up() {
     superuser.batch_execute(&format!("{limit} 0")).unwrap();
     let mut hoard = Vec::new();
     eventually("all slots are taken, one of them by the superuser", || {
-        one(&mut superuser, END_THEM);
+        end_sessions(&mut superuser);
         hoard.extend(config.connect(NoTls).ok());
         hoard.len() == 10 - 2 - 1
     });
     superuser.batch_execute(&format!("{limit} -1")).unwrap();
     a_while();
-    assert_eq!(one(&mut superuser, BACKENDS).as_deref(), Some("0"));
+    assert_eq!(one(&mut superuser, SESSIONS).as_deref(), Some("0"));
     a_while();
     scene.shim.ask(scene.good()).assert_problem(503);
     let log = scene.shim.log();
@@ -65,7 +61,7 @@ fn disk_full() {
     let load = scene.load();
     a_while();
     disk.fill();
-    one(&mut writer, END_THEM);
+    end_sessions(&mut writer);
     for key in &due {
         match scene.shim.ask(key).status() {
             200 => {}

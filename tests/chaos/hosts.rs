@@ -1,7 +1,8 @@
 //! Several servers in one connection string: a primary and its standby, named in this order.
 
 use crate::scene::{
-    FLAGS, RECOVERY, SLACK, a_while, assert_recovered, assert_right, keys, recovery_and_a_while,
+    FLAGS, RECOVERY, SESSIONS, SLACK, a_while, assert_recovered, assert_right, end_sessions, keys,
+    recovery_and_a_while,
 };
 use apikey_tests::{Asked, Cluster, Database, Load, Login, Seen, Shim, eventually, one};
 use std::net::TcpListener;
@@ -10,11 +11,6 @@ use std::time::{Duration, Instant};
 
 /// Within which a server that is dead or not what is wanted is left.
 const LEFT: Duration = Duration::from_secs(1);
-
-const BACKENDS: &str =
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'apikey-shim'";
-const END_THEM: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE application_name = 'apikey-shim'";
 
 struct Pair {
     database: Database,
@@ -63,7 +59,7 @@ impl Pair {
     /// The shim's connections to the first and to the second.
     fn connections(&self) -> [u32; 2] {
         let clients = [self.database.superuser(), self.database.on_standby(&self.standby)];
-        clients.map(|mut client| one(&mut client, BACKENDS).unwrap().parse().unwrap())
+        clients.map(|mut client| one(&mut client, SESSIONS).unwrap().parse().unwrap())
     }
 }
 
@@ -167,7 +163,7 @@ fn a_primary_that_comes_back_as_a_standby_is_not_believed() {
         pair.database.cluster.start();
         recovery_and_a_while();
         // So that it has to choose again.
-        one(&mut standby, END_THEM);
+        end_sessions(&mut standby);
         a_while();
         assert_eq!(shim.ask(&key).status(), 401, "{}", shim.log());
         let [first, second] = pair.connections();
@@ -204,7 +200,7 @@ fn connections_are_spread_at_random() {
     for _ in 0..60 {
         assert_eq!(shim.ask(&pair.keys[0].key).status(), 200, "{}", shim.log());
         for (client, met) in clients.iter_mut().zip(&mut met) {
-            *met |= one(client, END_THEM).as_deref() != Some("0");
+            *met |= end_sessions(client) > 0;
         }
         if met == [true; 2] {
             return;

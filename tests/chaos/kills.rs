@@ -1,7 +1,8 @@
 //! `kill -9`, of whatever there is to kill.
 
 use crate::scene::{
-    FLAGS, Scene, a_while, assert_recovered, assert_right, is_any_unavailable, recovery_and_a_while,
+    FLAGS, Scene, a_while, assert_recovered, assert_right, end_sessions, is_any_unavailable,
+    recovery_and_a_while,
 };
 use apikey_tests::{Seen, Shim, eventually, one, signal};
 use std::thread::sleep;
@@ -51,11 +52,9 @@ fn sessions_that_somebody_ends_cost_nobody_an_answer() {
     let scene = Scene::new(&[], &[]);
     let load = scene.load();
     let mut client = scene.database.superuser();
-    let mut ended: i64 = 0;
+    let mut ended = 0;
     for n in 0..300 {
-        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-            WHERE application_name = 'apikey-shim'";
-        ended += client.query_one(end, &[]).unwrap().get::<_, i64>(0);
+        ended += end_sessions(&mut client);
         // Not in step with connecting.
         sleep(Duration::from_millis(4 + 7 * n % 29));
     }

@@ -1,6 +1,7 @@
 //! A server, a shim, keys, and clients that ask about them while something happens.
 
 use apikey_tests::{Asked, Cluster, Database, Load, Login, Seen, Shim, one, wrong_secret};
+use postgres::Client;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,17 @@ pub fn keys(database: &Database) -> Vec<Asked> {
     [(good, true), (revoked, false), (wrong, false)]
         .map(|(key, is_good)| Asked { key, is_good })
         .into()
+}
+
+/// How many sessions the shim has.
+pub const SESSIONS: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'apikey-shim'";
+
+/// Ends all of them, and says how many there were.
+pub fn end_sessions(client: &mut Client) -> u64 {
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE application_name = 'apikey-shim'";
+    one(client, end).unwrap().parse().unwrap()
 }
 
 /// Lets the clients ask for a while.

@@ -1,6 +1,6 @@
 //! Load for as long as somebody has patience: `CHAOS_SECONDS=3600 make chaos`.
 
-use crate::scene::{Scene, assert_recovered, assert_right};
+use crate::scene::{Scene, assert_recovered, assert_right, end_sessions};
 use apikey_tests::{Seen, Shim};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -40,9 +40,7 @@ fn memory_descriptors_and_latency_stay_flat() {
     let mut sizes = Vec::new();
     for part in 1..=3 {
         while begin.elapsed() < third * part {
-            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                WHERE application_name = 'apikey-shim'";
-            client.execute(end, &[]).unwrap();
+            end_sessions(&mut client);
             sleep(third.min(Duration::from_secs(1)));
         }
         sizes.push(Size::of(&scene.shim));
