@@ -9,6 +9,7 @@ mod grants;
 mod hashing;
 mod identity;
 mod issue;
+mod log;
 mod memory;
 mod owner;
 #[cfg(feature = "panic-probe")]
@@ -22,6 +23,7 @@ mod scan;
 mod settings;
 mod sql_types;
 mod stats;
+mod subtransaction;
 mod usage;
 
 use pgrx::prelude::*;

@@ -6,6 +6,7 @@
 
 use crate::error::report;
 use crate::hashing::Hashing;
+use crate::log::log;
 use crate::restart;
 use crate::settings;
 use crate::stats::Counters;
@@ -90,21 +91,11 @@ fn make_local() -> Result<Memory, ErrorReport> {
     Ok(memory)
 }
 
-/// Postgres would log the statement with it, in which there may be a key.
 fn say_that_it_is_not_shared() {
     let message =
         "apikey is not preloaded: each connection has to hash every API key anew that it checks";
-    let report = report(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message.to_owned())
-        .set_hint("Add apikey to shared_preload_libraries, and restart Postgres.");
-    // SAFETY: both are the backend's own, may be NULL, and are put back. A message of this level raises no error.
-    unsafe {
-        let (statement, context) = (pg_sys::debug_query_string, pg_sys::error_context_stack);
-        pg_sys::debug_query_string = std::ptr::null();
-        pg_sys::error_context_stack = std::ptr::null_mut();
-        report.report(PgLogLevel::LOG);
-        pg_sys::debug_query_string = statement;
-        pg_sys::error_context_stack = context;
-    }
+    log(report(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message.to_owned())
+        .set_hint("Add apikey to shared_preload_libraries, and restart Postgres."));
 }
 
 fn no_randomness(error: NoRandomness) -> ErrorReport {

@@ -2,6 +2,7 @@
 
 use apikey_tests::{Database, one, wrong_secret};
 use postgres::Client;
+use postgres::error::SqlState;
 
 const COST: &str = "SELECT split_part(verifier, '$', 4) FROM apikey.key";
 const SET_COST: &str = "m=1024,t=1,p=1";
@@ -13,6 +14,15 @@ fn costly_key(database: &Database) -> String {
     let key = one(&mut client, "SELECT apikey_create('till', 'event')").unwrap();
     assert_eq!(one(&mut client, COST).as_deref(), Some("m=2048,t=1,p=1"));
     key
+}
+
+/// What makes each change of a key fail.
+fn failing_with(condition: &str) -> String {
+    format!(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE 'as a test has it' USING ERRCODE = '{condition}'; END $$;
+         CREATE TRIGGER failing BEFORE UPDATE ON apikey.key FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
 }
 
 fn check(client: &mut Client, key: &str) -> bool {
@@ -90,4 +100,68 @@ fn a_key_that_is_not_valid_is_not_renewed() {
     client.batch_execute("UPDATE apikey.key SET disabled_at = now()").unwrap();
     assert!(!check(&mut client, &key));
     assert_eq!(one(&mut client, COST).as_deref(), Some("m=2048,t=1,p=1"));
+}
+
+/// A trigger fails as a full disk does, in a transaction that goes on, inside a block that catches errors of its own.
+#[test]
+fn a_hash_that_finds_no_room_costs_nobody_a_key() {
+    let mut database = Database::new();
+    let mut superuser = database.superuser();
+    let key = costly_key(&database);
+    superuser.batch_execute(&failing_with("disk_full")).unwrap();
+    let checker = database.checker();
+    let mut client = database.connect(&checker);
+    let mut transaction = client.transaction().unwrap();
+    let in_block = "CREATE TEMPORARY TABLE before ();
+        SET search_path = pg_temp, public;
+        DO $$
+        BEGIN
+            CREATE TEMPORARY TABLE inside ();
+            FOR n IN 1..3 LOOP
+                ASSERT apikey_check('{key}', NULL) IS NOT NULL;
+                ASSERT current_user = session_user;
+                ASSERT current_setting('search_path') = 'pg_temp, public';
+            END LOOP;
+            RAISE division_by_zero;
+        EXCEPTION WHEN division_by_zero THEN
+            ASSERT to_regclass('pg_temp.inside') IS NULL;
+        END $$";
+    transaction.batch_execute(&in_block.replace("{key}", &key)).unwrap();
+    transaction.commit().unwrap();
+    assert!(check(&mut client, &key));
+    assert_eq!(one(&mut client, "SELECT count(*) FROM before").as_deref(), Some("0"));
+    assert_eq!(one(&mut superuser, COST).as_deref(), Some("m=2048,t=1,p=1"));
+    let log = database.cluster.log();
+    let why = format!("the new hash of API key {} is not stored: as a test has it", &key[..8]);
+    assert!(log.contains(&why) && !log.contains(&key), "{log}");
+
+    superuser.batch_execute("DROP TRIGGER failing ON apikey.key").unwrap();
+    assert!(check(&mut client, &key));
+    assert_eq!(one(&mut superuser, COST).as_deref(), Some(SET_COST));
+}
+
+/// Somebody's trigger may have a reason.
+#[test]
+fn any_other_error_of_a_renewal_is_an_error() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    let key = costly_key(&database);
+    client.batch_execute(&failing_with("insufficient_privilege")).unwrap();
+    let check = format!("SELECT apikey_check('{key}', NULL)");
+    let error = client.simple_query(&check).unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+    // It is undone to where a block of the caller's begins, and no further.
+    let in_block = "DO $$
+        BEGIN
+            CREATE TABLE before ();
+            BEGIN
+                PERFORM apikey_check('{key}', NULL);
+            EXCEPTION WHEN insufficient_privilege THEN
+                ASSERT to_regclass('before') IS NOT NULL;
+                RETURN;
+            END;
+            RAISE 'no error';
+        END $$";
+    client.batch_execute(&in_block.replace("{key}", &key)).unwrap();
+    assert_eq!(one(&mut client, "SELECT to_regclass('before')::text").as_deref(), Some("before"));
 }
