@@ -5,12 +5,12 @@ use apikey_tests::eventually;
 
 #[test]
 fn a_session_past_its_end_asks_to_sign_in_and_comes_back() {
-    let venue = Venue::new(&["--admin-session-idle", "2s"]);
+    let venue = Venue::new(&["--admin-session-idle", "6s"]);
     let key = venue.database.key("'event'");
     let browser = venue.browser_of("ada", "en");
     let page = format!("/keys/{}", &key[..8]);
     browser.go(&venue.url(&page));
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(std::time::Duration::from_secs(7));
     browser.press("Disable");
     browser.assert_reads("session has ended");
     assert_eq!(venue.sql("SELECT status FROM apikeys"), "active");

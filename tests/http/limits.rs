@@ -30,12 +30,12 @@ fn too_large() {
 #[test]
 fn too_slow() {
     let mut database = Database::new();
-    let shim = Shim::start(&mut database, &["--header-timeout", "500ms"]);
+    let shim = Shim::start(&mut database, &["--header-timeout", "2s"]);
     let mut silent = shim.connect();
     let mut half = shim.connect();
     half.write_all(START).unwrap();
     let mut dripping = shim.connect();
-    for byte in START.iter().cycle().take(40) {
+    for byte in START.iter().cycle().take(150) {
         if dripping.write_all(&[*byte]).is_err() {
             break;
         }
@@ -79,7 +79,7 @@ fn malformed() {
 fn a_slow_client_costs_one_place() {
     let mut database = Database::new();
     let key = database.key("'event'");
-    let shim = Shim::start(&mut database, &["--max-connections", "20", "--header-timeout", "5s"]);
+    let shim = Shim::start(&mut database, &["--max-connections", "20", "--header-timeout", "30s"]);
     let slow: Vec<_> = (0..19)
         .map(|_| {
             let mut stream = shim.connect();
