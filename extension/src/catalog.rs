@@ -137,7 +137,8 @@ impl Table {
     fn open(table: Oid) -> Option<Self> {
         // SAFETY: looks it up in the catalog, and takes the lock.
         let table = unsafe { pg_sys::try_relation_open(table, LOCK) };
-        (!table.is_null()).then_some(Self(table))
+        // Not then_some, which would make one of nothing, only to drop it: that closes it.
+        (!table.is_null()).then(|| Self(table))
     }
 
     fn owner(&self) -> Oid {

@@ -1,11 +1,13 @@
 //! `apikey_check`: which keys are valid, and when that is known.
 
-use apikey_tests::{Database, PUBLISHED_KEY, one};
+use apikey_tests::{Database, PUBLISHED_KEY, eventually, one};
 use postgres::Client;
+use postgres::error::SqlState;
+
+const CHECK: &str = "SELECT apikey_check($1, NULL)::text";
 
 fn check(client: &mut Client, key: &str) -> Option<String> {
-    let row = client.query_one("SELECT apikey_check($1, NULL)::text", &[&key]).unwrap();
-    row.get(0)
+    client.query_one(CHECK, &[&key]).unwrap().get(0)
 }
 
 #[test]
@@ -156,4 +158,35 @@ fn a_connection_survives_the_extension_being_replaced() {
     assert_eq!(check(&mut checking, &key), None);
     let key = database.key("'event'");
     assert!(check(&mut checking, &key).is_some());
+}
+
+/// Each has found the table's name, and waits for its lock: the one that looks it up for the first time, and the one
+/// that knows it already.
+#[test]
+fn checks_that_wait_for_the_table_to_be_dropped_are_errors() {
+    let database = Database::new();
+    let key = database.key("'event'");
+    let (mut dropping, mut watching) = (database.superuser(), database.superuser());
+    let (first, mut second) = (database.superuser(), database.superuser());
+    assert!(check(&mut second, &key).is_some());
+    let mut transaction = dropping.transaction().unwrap();
+    transaction.batch_execute("DROP EXTENSION apikey").unwrap();
+    let waiting = [first, second].map(|mut client| {
+        let key = key.clone();
+        std::thread::spawn(move || {
+            let error = client.query_one(CHECK, &[&key]).unwrap_err();
+            assert_eq!(error.code(), Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
+            client
+        })
+    });
+    let blocked = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    eventually("both wait", || one(&mut watching, blocked).as_deref() == Some("2"));
+    transaction.commit().unwrap();
+    let clients = waiting.map(|waiting| waiting.join().unwrap());
+    dropping.batch_execute("CREATE EXTENSION apikey").unwrap();
+    let key = database.key("'event'");
+    for mut client in clients {
+        assert!(check(&mut client, &key).is_some());
+    }
 }
