@@ -21,6 +21,7 @@ mod restart;
 mod saved_file;
 mod scan;
 mod settings;
+mod snapshot;
 mod sql_types;
 mod stats;
 mod subtransaction;

@@ -21,6 +21,7 @@ unsafe extern "C-unwind" {
     pub fn ActiveSnapshotSet() -> bool;
     pub fn GetActiveSnapshot() -> pg_sys::Snapshot;
     pub fn GetCurrentTimestamp() -> pg_sys::TimestampTz;
+    pub fn GetCurrentTransactionStartTimestamp() -> pg_sys::TimestampTz;
 
     pub fn try_relation_open(relation: Oid, lock: pg_sys::LOCKMODE) -> pg_sys::Relation;
     pub fn relation_close(relation: pg_sys::Relation, lock: pg_sys::LOCKMODE);

@@ -6,6 +6,7 @@
 use crate::catalog::{self, KEEP, KeyTable, LOCK};
 use crate::error::internal;
 use crate::raw;
+use crate::snapshot::NewerSnapshot;
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};
 use std::ptr::null_mut;
 
@@ -24,12 +25,15 @@ enum Found<T> {
 pub fn find(prefix: &str) -> Result<Option<(Slot, KeyTable)>, ErrorReport> {
     let prefix = ShortText::new(prefix).ok_or_else(|| internal("a prefix is too long"))?;
     let (mut table, mut found) = (None, Found::Changed);
+    let snapshot = NewerSnapshot::if_outdated();
     if let Some(known) = catalog::known() {
         (table, found) = (Some(known), fetch(&known, &prefix, catalog::is_known));
     }
+    drop(snapshot);
     // What was looked up needs no second look, since from then on the table is locked.
     if let Found::Changed = found {
         let current = catalog::look_up()?;
+        let _snapshot = NewerSnapshot::after_look_up();
         (table, found) = (Some(current), fetch(&current, &prefix, |_| true));
     }
     match found {

@@ -1,7 +1,7 @@
 //! A DBA changes the extension while it is in use.
 
 use crate::scene::{
-    FLAGS, Scene, a_while, assert_recovered, assert_right, is_any_unavailable, keys,
+    FLAGS, Scene, a_while, assert_recovered, assert_right, end_sessions, is_any_unavailable, keys,
     recovery_and_a_while,
 };
 use apikey_tests::{Asked, Cluster, Database, Shim, eventually};
@@ -62,4 +62,37 @@ fn extension_upgraded_under_load() {
         assert_right(&seen);
         assert_recovered(&seen, back, &scene.shim);
     }
+}
+
+/// What a DBA may do to the table, some of which it rewrites, and some of which takes away for a moment what a check needs.
+#[test]
+fn table_changed_under_load() {
+    let scene = Scene::new(&[], &[]);
+    let mut client = scene.database.superuser();
+    let load = scene.load();
+    for _ in 0..10 {
+        for change in [
+            "REINDEX TABLE apikey.key",
+            "REINDEX TABLE CONCURRENTLY apikey.key",
+            "VACUUM FULL apikey.key",
+            "CLUSTER apikey.key USING key_pkey",
+            "ALTER TABLE apikey.key ADD COLUMN note text DEFAULT clock_timestamp()::text",
+            "ALTER TABLE apikey.key DROP COLUMN note",
+            "ALTER TABLE apikey.key DROP CONSTRAINT key_pkey CASCADE",
+            "ALTER TABLE apikey.key ADD CONSTRAINT key_pkey PRIMARY KEY (prefix)",
+            "ALTER TABLE apikey.key RENAME TO away",
+            "ALTER TABLE apikey.away RENAME TO key",
+            "ALTER SCHEMA apikey RENAME TO away",
+            "ALTER SCHEMA away RENAME TO apikey",
+        ] {
+            client.batch_execute(change).unwrap();
+        }
+        end_sessions(&mut client);
+    }
+    let back = Instant::now();
+    recovery_and_a_while();
+    let seen = load.stop();
+    assert_right(&seen);
+    assert!(is_any_unavailable(&seen));
+    assert_recovered(&seen, back, &scene.shim);
 }
