@@ -1,6 +1,6 @@
 //! `/auth` and the keytest share round trips to Postgres, and no answers.
 
-use crate::trips::{PATIENT, hold, let_arrive, trips, wait_for_blocked};
+use crate::trips::{PATIENT, hold, let_arrive, trips};
 use apikey_tests::{Answer, Database, Login, Shim, wrong_secret};
 use std::io::Write;
 use std::net::TcpStream;
@@ -74,7 +74,7 @@ fn each_gets_the_answer_to_its_own_question() {
     let mut holding = hold(&database);
     let ask = |case: &Case| send(&shim, &case.path, &case.key, &case.from);
     let asked: Vec<_> = cases.iter().map(|case| (case, ask(case))).collect();
-    wait_for_blocked(&database, 1);
+    database.wait_for_blocked(1);
     let_arrive(&shim);
     holding.batch_execute("COMMIT").unwrap();
     for (case, stream) in asked {
@@ -114,7 +114,7 @@ fn a_statement_that_fails_does_not_fail_the_other() {
     let shim = Shim::start(&mut database, &[&PATIENT[..], &["--pool-size", "1"]].concat());
     let mut holding = hold(&database);
     let first = send(&shim, "/api/user/keytest/", &keys[0], "");
-    wait_for_blocked(&database, 1);
+    database.wait_for_blocked(1);
     let ask_all = |path| keys.iter().map(|key| send(&shim, path, key, "")).collect::<Vec<_>>();
     let (tests, decisions) = (ask_all("/api/user/keytest/"), ask_all("/auth"));
     let_arrive(&shim);

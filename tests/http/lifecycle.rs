@@ -22,11 +22,7 @@ fn sigterm_finishes_what_is_in_flight() {
         let request =
             format!("GET /api/user/keytest/ HTTP/1.1\r\nHost: test\r\nX-Api-Key: {key}\r\n\r\n");
         waiting.write_all(request.as_bytes()).unwrap();
-        let mut watching = database.superuser();
-        let blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-        while apikey_tests::one(&mut watching, blocked).as_deref() == Some("0") {
-            sleep(Duration::from_millis(20));
-        }
+        database.wait_for_blocked(1);
         shim.signal(signal);
         while TcpStream::connect(shim.address).is_ok() {
             sleep(Duration::from_millis(20));

@@ -1,7 +1,7 @@
 //! More clients, or more requests, than there is room for.
 
 use crate::asking::Asking;
-use apikey_tests::{Answer, Database, Shim, eventually, one, program};
+use apikey_tests::{Answer, Database, Shim, eventually, program};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -89,10 +89,7 @@ fn past_the_queue_for_postgres_the_answer_is_503_at_once() {
     let mut locking = database.superuser();
     locking.batch_execute("BEGIN; LOCK TABLE apikey.key").unwrap();
     let mut waiting = vec![send(&shim, &key)];
-    let mut watching = database.superuser();
-    let blocked = "SELECT count(*) FROM pg_stat_activity
-        WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    eventually("a check waits", || one(&mut watching, blocked).as_deref() == Some("1"));
+    database.wait_for_blocked(1);
     waiting.extend((0..4 + 3).map(|_| send(&shim, &key)));
     let is_answered = |stream: &mut TcpStream| {
         stream.set_nonblocking(true).unwrap();

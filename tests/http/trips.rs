@@ -5,7 +5,7 @@ use postgres::Client;
 use std::io::Write;
 use std::net::TcpStream;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// So that nothing ends before the test says so.
 pub const PATIENT: [&str; 4] = ["--pool-wait", "30s", "--request-timeout", "30s"];
@@ -31,19 +31,6 @@ pub fn hold(database: &Database) -> Client {
     let mut client = database.superuser();
     client.batch_execute("BEGIN; LOCK TABLE apikey.key").unwrap();
     client
-}
-
-/// Until this many sessions of the database wait for a lock.
-#[track_caller]
-pub fn wait_for_blocked(database: &Database, sessions: usize) {
-    let sql = "SELECT count(*) FROM pg_stat_activity
-        WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    let mut client = database.superuser();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while one(&mut client, sql).unwrap() != sessions.to_string() {
-        assert!(Instant::now() < deadline, "{sessions} sessions should wait for a lock");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 /// Requests that were sent before have most likely been read then. If not, they share fewer trips.
@@ -150,7 +137,7 @@ fn each_in_a_shared_trip_gets_its_own_answer() {
 
         let mut holding = hold(&database);
         let asked: Vec<_> = cases.iter().map(|case| (case, send(&shim, &case.lines))).collect();
-        wait_for_blocked(&database, connections.parse().unwrap());
+        database.wait_for_blocked(connections.parse().unwrap());
         let_arrive(&shim);
         holding.batch_execute("COMMIT").unwrap();
         for (case, stream) in asked {
@@ -212,12 +199,12 @@ fn a_slow_check_does_not_hold_up_the_others() {
     let mut client = database.superuser();
     client.batch_execute("SELECT pg_advisory_lock(7)").unwrap();
     let waiting = send_key(&shim, &slow);
-    wait_for_blocked(&database, 1);
+    database.wait_for_blocked(1);
     let others: Vec<_> = keys.iter().map(|key| send_key(&shim, key)).collect();
     for other in others {
         assert_eq!(status(other), 200);
     }
-    wait_for_blocked(&database, 1);
+    database.wait_for_blocked(1);
     client.batch_execute("SELECT pg_advisory_unlock(7)").unwrap();
     assert_eq!(status(waiting), 200);
 }
@@ -233,7 +220,7 @@ fn a_check_that_fails_does_not_fail_the_others() {
     let shim = Shim::start_as(&login, &database.conninfo(&login), &flags);
     let mut holding = hold(&database);
     let first = send_key(&shim, &good[0]);
-    wait_for_blocked(&database, 1);
+    database.wait_for_blocked(1);
     let before = send_key(&shim, &good[1]);
     let broken = send_key(&shim, &failing);
     let after: Vec<_> = good[2..].iter().map(|key| send_key(&shim, key)).collect();
@@ -261,7 +248,7 @@ fn clients_that_leave_disturb_nobody() {
     let mut holding = hold(&database);
     // The first is on its way when it leaves, and the others wait.
     let mut asked = vec![send_key(&shim, &keys[0])];
-    wait_for_blocked(&database, 1);
+    database.wait_for_blocked(1);
     asked.extend(keys[1..].iter().map(|key| send_key(&shim, key)));
     let_arrive(&shim);
     let mut staying = Vec::new();
@@ -291,7 +278,7 @@ fn requests_that_run_out_of_time_disturb_nobody() {
     assert_eq!(shim.ask(&key).status(), 200);
     let mut holding = hold(&database);
     let first = send_key(&shim, &key);
-    wait_for_blocked(&database, 1);
+    database.wait_for_blocked(1);
     let others: Vec<_> = (0..40).map(|_| send_key(&shim, &key)).collect();
     for stream in others.into_iter().chain([first]) {
         Answer::read(stream).assert_problem(503);
@@ -317,7 +304,7 @@ fn a_database_that_dies_under_shared_trips() {
         // A lock that no session holds lets nobody through while the server stops.
         hold(&database).batch_execute("PREPARE TRANSACTION 'held'").unwrap();
         let asked = ask_all();
-        wait_for_blocked(&database, 2);
+        database.wait_for_blocked(2);
         let_arrive(&shim);
         database.cluster.stop();
         for stream in asked {

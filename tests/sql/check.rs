@@ -1,6 +1,6 @@
 //! `apikey_check`: which keys are valid, and when that is known.
 
-use apikey_tests::{Database, PUBLISHED_KEY, eventually, one};
+use apikey_tests::{Database, PUBLISHED_KEY, one};
 use postgres::Client;
 use postgres::error::SqlState;
 
@@ -160,9 +160,6 @@ fn a_connection_survives_the_extension_being_replaced() {
     assert!(check(&mut checking, &key).is_some());
 }
 
-const BLOCKED: &str = "SELECT count(*) FROM pg_stat_activity
-    WHERE wait_event_type = 'Lock' AND datname = current_database()";
-
 /// Two checks that have found the table's name, and wait for its lock until this is done: the one looks the table up for
 /// the first time, and the other knows it already.
 fn waiting_for<T: Send + 'static>(
@@ -171,7 +168,7 @@ fn waiting_for<T: Send + 'static>(
     check: fn(&mut Client, &str) -> T,
 ) -> [(Client, T); 2] {
     let key = database.key("'event'");
-    let (mut changing, mut watching) = (database.superuser(), database.superuser());
+    let mut changing = database.superuser();
     let (first, mut second) = (database.superuser(), database.superuser());
     check(&mut second, &key);
     let mut transaction = changing.transaction().unwrap();
@@ -183,7 +180,7 @@ fn waiting_for<T: Send + 'static>(
             (client, outcome)
         })
     });
-    eventually("both wait", || one(&mut watching, BLOCKED).as_deref() == Some("2"));
+    database.wait_for_blocked(2);
     transaction.commit().unwrap();
     waiting.map(|waiting| waiting.join().unwrap())
 }

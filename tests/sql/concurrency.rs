@@ -4,7 +4,6 @@ mod worker;
 
 use apikey_tests::{Database, one};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
 use worker::{Keys, Worker};
 
 const CONNECTIONS: u32 = 12;
@@ -75,13 +74,7 @@ fn a_revocation_waits_for_a_renewal_and_is_not_lost() {
     let revoke = format!("SELECT apikey_revoke('{key}')");
     std::thread::scope(|scope| {
         let revoking = scope.spawn(|| one(&mut database.superuser(), &revoke));
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while one(&mut watching, waiting).as_deref() == Some("0") {
-            assert!(Instant::now() < deadline, "the revocation did not wait");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        database.wait_for_blocked(1);
         checking.batch_execute("COMMIT").unwrap();
         assert_eq!(revoking.join().unwrap().as_deref(), Some("t"));
     });

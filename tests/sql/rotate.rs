@@ -105,10 +105,7 @@ fn two_rotations_at_once_have_one_winner() {
     transaction.batch_execute(&format!("SELECT apikey_rotate('{key}', '1 day')")).unwrap();
     let statement = format!("SELECT apikey_rotate('{key}', '1 day')");
     let late = std::thread::spawn(move || refused(second.batch_execute(&statement)));
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while one(&mut database.superuser(), waiting).as_deref() != Some("1") {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    database.wait_for_blocked(1);
     transaction.commit().unwrap();
     let refusal = late.join().unwrap();
     assert_eq!(refusal.sqlstate(), "55000");

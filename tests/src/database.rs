@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use crate::from_test_script;
 use crate::program::{Output, program, run};
+use crate::waiting::eventually;
 use postgres::{Client, Config, NoTls};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -50,6 +51,16 @@ impl Database {
     /// A new connection as the superuser.
     pub fn superuser(&self) -> Client {
         self.connect(&self.superuser)
+    }
+
+    /// Returns when so many sessions of it wait for a lock.
+    pub fn wait_for_blocked(&self, sessions: usize) {
+        let blocked = "SELECT count(*) FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let (mut client, wanted) = (self.superuser(), sessions.to_string());
+        eventually(&format!("{sessions} sessions wait for a lock"), || {
+            one(&mut client, blocked).as_ref() == Some(&wanted)
+        });
     }
 
     pub fn connect(&self, login: &Login) -> Client {
