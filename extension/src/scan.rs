@@ -21,15 +21,14 @@ enum Found<T> {
     NoSnapshot,
 }
 
-/// As the caller's snapshot has it.
+/// As the caller's snapshot has it, or a newer one.
 pub fn find(prefix: &str) -> Result<Option<(Slot, KeyTable)>, ErrorReport> {
     let prefix = ShortText::new(prefix).ok_or_else(|| internal("a prefix is too long"))?;
     let (mut table, mut found) = (None, Found::Changed);
-    let snapshot = NewerSnapshot::if_outdated();
     if let Some(known) = catalog::known() {
+        let _snapshot = NewerSnapshot::if_outdated();
         (table, found) = (Some(known), fetch(&known, &prefix, catalog::is_known));
     }
-    drop(snapshot);
     // What was looked up needs no second look, since from then on the table is locked.
     if let Found::Changed = found {
         let current = catalog::look_up()?;

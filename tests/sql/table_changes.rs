@@ -3,6 +3,7 @@
 
 use apikey_tests::{Database, eventually, one};
 use postgres::Client;
+use postgres::error::SqlState;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -116,4 +117,63 @@ fn an_index_is_rebuilt_under_load() {
             client.join().unwrap();
         }
     });
+}
+
+/// Two checks that have found the table's name, and wait for its lock until this is done: the one looks the table up for
+/// the first time, and the other knows it already.
+fn waiting_for<T: Send + 'static>(
+    database: &Database,
+    change: &str,
+    check: fn(&mut Client, &str) -> T,
+) -> [(Client, T); 2] {
+    let key = database.key("'event'");
+    let mut changing = database.superuser();
+    let (first, mut second) = (database.superuser(), database.superuser());
+    check(&mut second, &key);
+    let mut transaction = changing.transaction().unwrap();
+    transaction.batch_execute(change).unwrap();
+    let waiting = [first, second].map(|mut client| {
+        let key = key.clone();
+        std::thread::spawn(move || {
+            let outcome = check(&mut client, &key);
+            (client, outcome)
+        })
+    });
+    database.wait_for_blocked(2);
+    transaction.commit().unwrap();
+    waiting.map(|waiting| waiting.join().unwrap())
+}
+
+#[test]
+fn checks_that_wait_for_the_table_to_be_dropped_are_errors() {
+    let database = Database::new();
+    let code = |client: &mut Client, key: &str| {
+        let error = client.query_one("SELECT apikey_check($1, NULL)::text", &[&key]).err()?;
+        error.code().cloned()
+    };
+    let checks = waiting_for(&database, "DROP EXTENSION apikey", code);
+    database.superuser().batch_execute("CREATE EXTENSION apikey").unwrap();
+    let key = database.key("'event'");
+    for (mut client, code) in checks {
+        assert_eq!(code, Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
+        assert!(check(&mut client, &key).is_some());
+    }
+}
+
+/// As for a SELECT, which takes its snapshot when it has the lock: in all calls of a statement, and of a cursor.
+#[test]
+fn checks_that_wait_for_the_table_to_be_rewritten_find_the_key() {
+    let database = Database::new();
+    let rewrite = "ALTER TABLE apikey.key ADD COLUMN note text DEFAULT clock_timestamp()::text";
+    let valid = |client: &mut Client, key: &str| {
+        let sql = "SELECT apikey_check($1, NULL)::text FROM generate_series(1, 10)";
+        let mut transaction = client.transaction().unwrap();
+        let statement = transaction.prepare(sql).unwrap();
+        let portal = transaction.bind(&statement, &[&key]).unwrap();
+        let rows = [7, 7].map(|rows| transaction.query_portal(&portal, rows).unwrap());
+        rows.iter().flatten().filter(|row| row.get::<_, Option<&str>>(0).is_some()).count()
+    };
+    for (_, valid) in waiting_for(&database, rewrite, valid) {
+        assert_eq!(valid, 10);
+    }
 }

@@ -54,6 +54,7 @@ impl Database {
     }
 
     /// Returns when so many sessions of it wait for a lock.
+    #[track_caller]
     pub fn wait_for_blocked(&self, sessions: usize) {
         let blocked = "SELECT count(*) FROM pg_stat_activity
             WHERE wait_event_type = 'Lock' AND datname = current_database()";
