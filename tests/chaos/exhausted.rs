@@ -1,12 +1,8 @@
 //! Something that Postgres needs is used up.
 
-use crate::scene::{
-    SESSIONS, Scene, a_while, assert_recovered, assert_right, end_sessions, is_any_unavailable,
-    recovery_and_a_while,
-};
+use crate::scene::{SESSIONS, Scene, a_while, end_sessions, is_any_unavailable};
 use apikey_tests::{Cluster, Tmpfs, eventually, one};
 use postgres::{Config, NoTls};
-use std::time::Instant;
 
 #[test]
 fn connection_slots_used_up() {
@@ -36,12 +32,7 @@ fn connection_slots_used_up() {
     let log = scene.shim.log();
     assert!(log.contains("connection slots are reserved") && log.contains("53300"), "{log}");
     drop(hoard);
-    let back = Instant::now();
-    recovery_and_a_while();
-    let seen = load.stop();
-    assert_right(&seen);
-    assert!(is_any_unavailable(&seen));
-    assert_recovered(&seen, back, &scene.shim);
+    assert!(is_any_unavailable(&scene.assert_recovers(load)));
 }
 
 /// Checks go on, also those that have a hash to store, until the server cannot even write its log of changes.
@@ -78,11 +69,7 @@ fn disk_full() {
     assert!(scene.database.cluster.log().contains("No space left on device"));
     disk.make_room();
     scene.database.cluster.start();
-    let back = Instant::now();
-    recovery_and_a_while();
-    let seen = load.stop();
-    assert_right(&seen);
-    assert_recovered(&seen, back, &scene.shim);
+    scene.assert_recovers(load);
     for key in &due {
         assert_eq!(scene.shim.ask(key).status(), 200, "{}", scene.shim.log());
     }

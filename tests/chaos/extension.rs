@@ -1,11 +1,7 @@
 //! A DBA changes the extension while it is in use.
 
-use crate::scene::{
-    FLAGS, Scene, a_while, assert_recovered, assert_right, end_sessions, is_any_unavailable, keys,
-    recovery_and_a_while,
-};
+use crate::scene::{FLAGS, Scene, a_while, end_sessions, is_any_unavailable, keys};
 use apikey_tests::{Asked, Cluster, Database, Shim, eventually};
-use std::time::Instant;
 
 #[test]
 fn drop_extension_under_load() {
@@ -29,12 +25,7 @@ fn drop_extension_under_load() {
         scene.login.role
     );
     client.batch_execute(&restore).unwrap();
-    let back = Instant::now();
-    recovery_and_a_while();
-    let seen = load.stop();
-    assert_right(&seen);
-    assert!(is_any_unavailable(&seen));
-    assert_recovered(&seen, back, &scene.shim);
+    assert!(is_any_unavailable(&scene.assert_recovers(load)));
 }
 
 #[test]
@@ -56,11 +47,7 @@ fn extension_upgraded_under_load() {
         let load = scene.load();
         a_while();
         client.batch_execute("ALTER EXTENSION apikey UPDATE").unwrap();
-        let back = Instant::now();
-        recovery_and_a_while();
-        let seen = load.stop();
-        assert_right(&seen);
-        assert_recovered(&seen, back, &scene.shim);
+        scene.assert_recovers(load);
     }
 }
 
@@ -89,10 +76,5 @@ fn table_changed_under_load() {
         }
         end_sessions(&mut client);
     }
-    let back = Instant::now();
-    recovery_and_a_while();
-    let seen = load.stop();
-    assert_right(&seen);
-    assert!(is_any_unavailable(&seen));
-    assert_recovered(&seen, back, &scene.shim);
+    assert!(is_any_unavailable(&scene.assert_recovers(load)));
 }

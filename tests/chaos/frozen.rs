@@ -1,11 +1,7 @@
 //! A server that is there and says nothing.
 
-use crate::scene::{
-    REQUEST_TIMEOUT, Scene, a_while, assert_recovered, assert_right, is_any_unavailable,
-    recovery_and_a_while,
-};
+use crate::scene::{REQUEST_TIMEOUT, Scene, a_while, is_any_unavailable};
 use std::thread::sleep;
-use std::time::Instant;
 
 #[test]
 fn postgres_frozen() {
@@ -19,12 +15,7 @@ fn postgres_frozen() {
     assert!(answer.header("retry-after").is_some());
     assert_eq!(scene.shim.get("/live", &[]).status(), 200);
     drop(frozen);
-    let back = Instant::now();
-    recovery_and_a_while();
-    let seen = load.stop();
-    assert_right(&seen);
-    assert!(is_any_unavailable(&seen));
-    assert_recovered(&seen, back, &scene.shim);
+    assert!(is_any_unavailable(&scene.assert_recovers(load)));
     let log = scene.shim.log();
     assert!(log.contains("--request-timeout") || log.contains("--connect-timeout"), "{log}");
 }

@@ -16,12 +16,7 @@ fn kill_9_of_the_postmaster() {
     scene.database.cluster.kill_postmaster();
     a_while();
     scene.database.cluster.start();
-    let back = Instant::now();
-    recovery_and_a_while();
-    let seen = load.stop();
-    assert_right(&seen);
-    assert!(is_any_unavailable(&seen));
-    assert_recovered(&seen, back, &scene.shim);
+    assert!(is_any_unavailable(&scene.assert_recovers(load)));
 }
 
 /// Postgres then ends all other backends too, because that one may have left the shared memory in disorder.
@@ -37,11 +32,7 @@ fn kill_9_of_one_backend() {
     eventually("Postgres takes connections", || {
         scene.database.client_program("psql", &["-c", "SELECT 1"]).code == Some(0)
     });
-    let back = Instant::now();
-    recovery_and_a_while();
-    let seen = load.stop();
-    assert_right(&seen);
-    assert_recovered(&seen, back, &scene.shim);
+    scene.assert_recovers(load);
     let crashed = "terminated by signal 9";
     assert!(scene.database.cluster.log().contains(crashed));
 }

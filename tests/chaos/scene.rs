@@ -44,6 +44,17 @@ impl Scene {
         Load::start(self.shim.address, 4, &self.keys)
     }
 
+    /// A fault is over now.
+    #[track_caller]
+    pub fn assert_recovers(&self, load: Load) -> Vec<Seen> {
+        let back = Instant::now();
+        recovery_and_a_while();
+        let seen = load.stop();
+        assert_right(&seen);
+        assert_recovered(&seen, back, &self.shim);
+        seen
+    }
+
     /// A good key.
     pub fn good(&self) -> &str {
         &self.keys[0].key
