@@ -211,20 +211,14 @@ fn places(columns: &[pg_sys::FormData_pg_attribute]) -> Result<Places, ErrorRepo
             Some(at) if columns[at].atttypid != wanted.type_ => {
                 return Err(damaged("a column of apikey.key has another type"));
             }
-            None if !may_lack(columns, wanted) => {
+            // Without tags, keys are as safe: their secrets are hashed.
+            None if wanted.name != c"tag" => {
                 return Err(damaged("a column of apikey.key is gone"));
             }
             _ => places[number] = place,
         }
     }
     Ok(places)
-}
-
-/// Tables of older versions are served until `ALTER EXTENSION apikey UPDATE`. Without a tag, keys are as safe. Without
-/// a tenant they would be everybody's: that is version 0.1.0, which had nothing else that came with it, or damage.
-fn may_lack(columns: &[pg_sys::FormData_pg_attribute], wanted: &Column) -> bool {
-    let has = |name| columns.iter().any(|column| is_named(column, name));
-    wanted.name == c"tag" || wanted.name == c"tenant" && !has(c"metadata") && !has(c"replaced_by")
 }
 
 fn is_named(column: &pg_sys::FormData_pg_attribute, name: &CStr) -> bool {

@@ -24,7 +24,7 @@ SET LOCAL row_security = off;
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('apikey.key') AND attname = 'tenant') THEN
-        RAISE EXCEPTION 'nothing was imported: the extension apikey is not in this database, or older than 0.2.0'
+        RAISE EXCEPTION 'nothing was imported: the extension apikey is not in this database, or older than 0.3.0'
             USING HINT = 'CREATE EXTENSION apikey; or ALTER EXTENSION apikey UPDATE;';
     END IF;
 END

@@ -104,14 +104,14 @@ fn the_extension_is_found_wherever_it_is() {
     assert!(answer.body.contains("is not installed"), "{}", answer.body);
 }
 
-/// These pages are of version 0.3.0; an extension that was not brought up to date is told apart from missing rights.
+/// These pages are of version 0.4.0; an extension that was not brought up to date is told apart from missing rights.
 #[test]
 fn an_older_extension_is_told_apart() {
     let office = Office::open(&[]);
     office
         .database
         .superuser()
-        .batch_execute("DROP EXTENSION apikey; CREATE EXTENSION apikey VERSION '0.2.0'")
+        .batch_execute("DROP EXTENSION apikey; CREATE EXTENSION apikey VERSION '0.3.0'")
         .unwrap();
     let mut ada = office.desk_of(&office.ada);
     let answer = ada.get("/keys");

@@ -8,15 +8,13 @@ use postgres::Client;
 
 const UPDATE: &str = "ALTER EXTENSION apikey UPDATE";
 
-const OLD_CREATE_LEVEL: &str = "apikey_create(text, text, inet, inet[], text, timestamptz)";
-const OLD_CREATE_JSON: &str = "apikey_create(text, jsonb, inet, inet[], text, timestamptz)";
 const CREATE_LEVEL: &str =
     "function apikey_create(text,text,inet,inet[],text,timestamp with time zone,text,jsonb)";
 const CREATE_JSON: &str =
     "function apikey_create(text,jsonb,inet,inet[],text,timestamp with time zone,text,jsonb)";
 
 /// All that there were.
-const OLDER: [&str; 2] = ["0.1.0", "0.2.0"];
+const OLDER: [&str; 1] = ["0.3.0"];
 
 fn of_version(version: &str, schema: &str) -> Database {
     let database = Database::without_extension(Cluster::shared());
@@ -47,7 +45,7 @@ fn ended_keys(database: &Database) -> Vec<String> {
 
 #[test]
 fn keys_of_older_versions_work_on() {
-    for (version, events) in OLDER.into_iter().zip(["rotate revoke", "create rotate revoke"]) {
+    for version in OLDER {
         let database = of_version(version, "public");
         let mut client = database.superuser();
         let level = database.key("'event', '10.0.0.0/8', owner => 'ada'");
@@ -68,10 +66,9 @@ fn keys_of_older_versions_work_on() {
         for key in &ended {
             assert!(!valid(&mut client, key), "{key}");
         }
-        // They are keys like any other now, but for the tag, which is made of a key: the next one has it.
         let successor = one(&mut client, &format!("SELECT apikey_rotate('{level}', '1 hour')"));
         let successor = successor.unwrap();
-        for (key, tagged) in [(&level, "f"), (&successor, "t")] {
+        for (key, tagged) in [(&level, "t"), (&successor, "t")] {
             assert!(valid(&mut client, key) && !valid(&mut client, &wrong_secret(key)));
             let tag =
                 format!("SELECT tag IS NOT NULL FROM apikey.key WHERE prefix = '{}'", &key[..8]);
@@ -83,7 +80,7 @@ fn keys_of_older_versions_work_on() {
             "SELECT string_agg(action, ' ' ORDER BY at) FROM apikey_events WHERE prefix = '{}'",
             &level[..8]
         );
-        assert_eq!(one(&mut client, &trail).as_deref(), Some(events), "{version}");
+        assert_eq!(one(&mut client, &trail).as_deref(), Some("create rotate revoke"), "{version}");
     }
 }
 
@@ -117,21 +114,18 @@ fn a_database_that_is_not_updated_yet_is_served_as_before() {
         assert_eq!(one(&mut checking, &cost).as_deref(), Some("m=1024,t=2,p=1"), "not renewed");
         assert!(valid(&mut checking, &key) && !valid(&mut checking, &wrong), "{version}");
 
-        let mut tenants = vec![("", true)];
-        if version == "0.2.0" {
-            let update = "UPDATE apikey.key SET tenant = 'venue' WHERE owner = 'ada'";
-            client.batch_execute(update).unwrap();
-            assert!(!valid(&mut checking, &key), "of another tenant");
-            tenants = vec![(", 'venue'", true), (", 'elsewhere'", false), (", ''", false)];
-            for (question, answer) in [
-                ("reason FROM apikey_authorize(KEY, 'event', 'venue')", "ok"),
-                ("apikey_login(KEY, 'venue') AND (apikey_current()).owner = 'ada'", "t"),
-                ("apikey_explain(KEY, 'venue')", "accepted"),
-            ] {
-                let question = question.replace("KEY", &format!("'{key}', '10.0.0.1'"));
-                let given = one(&mut checking, &format!("SELECT {question}"));
-                assert_eq!(given.as_deref(), Some(answer));
-            }
+        let update = "UPDATE apikey.key SET tenant = 'venue' WHERE owner = 'ada'";
+        client.batch_execute(update).unwrap();
+        assert!(!valid(&mut checking, &key), "of another tenant");
+        let tenants = [(", 'venue'", true), (", 'elsewhere'", false), (", ''", false)];
+        for (question, answer) in [
+            ("reason FROM apikey_authorize(KEY, 'event', 'venue')", "ok"),
+            ("apikey_login(KEY, 'venue') AND (apikey_current()).owner = 'ada'", "t"),
+            ("apikey_explain(KEY, 'venue')", "accepted"),
+        ] {
+            let question = question.replace("KEY", &format!("'{key}', '10.0.0.1'"));
+            let given = one(&mut checking, &format!("SELECT {question}"));
+            assert_eq!(given.as_deref(), Some(answer));
         }
         let mut answers = || {
             let check = |(tenant, _): &(&str, bool)| {
@@ -206,15 +200,15 @@ fn the_catalog_is_that_of_a_fresh_install() {
 /// grants, Postgres takes for the extension's own, and leaves out.
 #[test]
 fn grants_are_kept_and_nothing_is_added() {
-    let mut database = of_version("0.1.0", "public");
+    let mut database = of_version("0.3.0", "public");
     let [manager, checker, newcomer] =
         ["manager", "checker", "newcomer"].map(|name| database.login(name, "").role);
     let mut client = database.superuser();
     let prepare = format!(
-        "GRANT EXECUTE ON FUNCTION {OLD_CREATE_LEVEL} TO {manager} WITH GRANT OPTION;
-         GRANT EXECUTE ON FUNCTION {OLD_CREATE_JSON}, apikey_revoke TO {manager};
+        "GRANT EXECUTE ON {CREATE_LEVEL} TO {manager} WITH GRANT OPTION;
+         GRANT EXECUTE ON {CREATE_JSON}, apikey_revoke, apikey.usage_in_memory TO {manager};
          GRANT SELECT ON apikeys TO {manager};
-         GRANT EXECUTE ON FUNCTION apikey_check TO {checker};
+         GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {checker};
          -- It says what happens to objects that are made from now on.
          ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO {newcomer};
          ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {newcomer}"
@@ -229,7 +223,6 @@ fn grants_are_kept_and_nothing_is_added() {
     let all_on_a_view =
         one(&mut client, "SELECT substring(acldefault('r', 10)::text FROM '=(.*)/')").unwrap();
     let expected = [
-        // What the view reads, which Postgres asks its readers for, too.
         ("function apikey.usage_in_memory()", "X", &manager, "X"),
         ("function apikey_check(text,inet)", "X", &checker, "X"),
         (CREATE_JSON, "X", &manager, "X"),
@@ -253,40 +246,4 @@ fn grants_are_kept_and_nothing_is_added() {
     restored.client_program("psql", &arguments).success();
     let lost = differences(&upgraded, &catalog(&mut restored.superuser()));
     assert_eq!(lost.len(), 0, "{}", lost.join("\n"));
-}
-
-/// Also some of it, or a view that was made of it, and with the right to hand that on.
-#[test]
-fn whoever_read_the_view_goes_on_reading_it() {
-    let mut database = of_version("0.1.0", "public");
-    let [reader, some, visitor, friend] =
-        ["reader", "some", "visitor", "friend"].map(|name| database.login(name, ""));
-    let mut client = database.superuser();
-    let prepare = format!(
-        "GRANT SELECT ON apikeys TO {} WITH GRANT OPTION;
-         GRANT SELECT (prefix, name) ON apikeys TO {};
-         CREATE VIEW of_view AS SELECT prefix, status FROM apikeys;
-         CREATE VIEW dashboard AS SELECT * FROM of_view;
-         GRANT SELECT ON dashboard TO {}",
-        reader.role, some.role, visitor.role
-    );
-    client.batch_execute(&prepare).unwrap();
-    database.key("'event'");
-    client.batch_execute(UPDATE).unwrap();
-
-    let hand_on = format!(
-        "GRANT SELECT ON apikeys TO {0}; GRANT EXECUTE ON FUNCTION apikey.usage_in_memory() TO {0}",
-        friend.role
-    );
-    client.batch_execute(&format!("GRANT USAGE ON SCHEMA apikey TO {}", reader.role)).unwrap();
-    database.connect(&reader).batch_execute(&hand_on).unwrap();
-    for (login, query) in [
-        (&reader, "SELECT count(last_used_at) + 1 FROM apikeys"),
-        (&some, "SELECT count(prefix) FROM apikeys"),
-        (&visitor, "SELECT count(*) FROM dashboard"),
-        (&friend, "SELECT count(*) FROM apikeys"),
-    ] {
-        assert_eq!(one(&mut database.connect(login), query).as_deref(), Some("1"), "{query}");
-    }
-    client.batch_execute("DROP VIEW dashboard, of_view").unwrap();
 }

@@ -35,15 +35,14 @@ WITH member AS (
        AND has_any_column_privilege(c.oid, privilege) AND has_schema_privilege(c.relnamespace, 'USAGE')
 )
 SELECT quote_ident(n.nspname) || '.', current_setting('TimeZone'), array(SELECT name FROM allowed),
-       EXISTS (SELECT FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
-                WHERE p.proname = 'usage_in_memory')
+       string_to_array(e.extversion, '.')::integer[] >= '{0,4}'
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
  WHERE e.extname = 'apikey'";
 
 impl Rights {
     pub async fn of(connection: &Connection) -> Result<Self, Failure> {
         let row = connection.row(SQL, &[]).await?.ok_or(Failure::NoExtension)?;
-        // Which came with version 0.3.0, and with it what the pages show.
+        // The version that has what the pages use.
         if !row.try_get::<_, bool>(3)? {
             return Err(Failure::OldExtension);
         }

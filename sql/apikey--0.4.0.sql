@@ -1,45 +1,147 @@
--- apikey 0.1.0 to 0.2.0. What is new is the same text as in apikey--0.3.0.sql, but for what 0.3.0 changed; what changes stands here first.
+-- apikey 0.4.0: the install script, written by hand to be read from top to bottom.
 --
--- Locks: apikey.key is locked against everything for as long as its rows take to be checked and indexed
--- anew: seconds for a million keys.
+-- Storage lives in the schema "apikey"; the functions and the view that people call live in the schema
+-- that CREATE EXTENSION names (by default the current one).
+--
+-- Who may do what: nothing is granted to anybody; the last statement takes back what Postgres grants to
+-- PUBLIC and what ALTER DEFAULT PRIVILEGES may have granted. EXECUTE on a function is all that a caller
+-- needs: apikey_check reads the table past its grants, the other functions that people call run with the
+-- rights of the extension's owner. Each of these pins its search_path, with pg_temp last, so that no caller
+-- can slip in an object of its own.
+--
+-- Locks: a check takes the locks of a SELECT by primary key. Creating and revoking lock their row alone.
 
-\echo Use "ALTER EXTENSION apikey UPDATE" to load this file. \quit
+\echo Use "CREATE EXTENSION apikey" to load this file. \quit
 
 -- Names below are found in pg_catalog, or written in full.
 SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- The names of scopes, the JSON of auth and the prefixes are text that is compared byte by byte.
+DO $$
+BEGIN
+    IF getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('apikey needs a database in UTF8, this one is in %s', getdatabaseencoding()),
+            HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+END
+$$;
 
 ------------------------------------------------------------------------------------------------------
 -- Storage
 ------------------------------------------------------------------------------------------------------
 
-ALTER TABLE apikey.key
-    ADD COLUMN tenant      text NOT NULL DEFAULT '',
-    ADD COLUMN metadata    jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN replaced_by text COLLATE "C",
-    DROP CONSTRAINT verifier_shape,
-    ADD CONSTRAINT verifier_shape CHECK (
+CREATE SCHEMA apikey;
+COMMENT ON SCHEMA apikey IS 'Storage and internals of the extension apikey';
+
+-- A plain INSERT, UPDATE or DELETE is a first-class way to manage keys: every rule about a key is a
+-- constraint or a trigger of this table. The comment on a constraint is the hint that apikey_create
+-- gives to whoever breaks it.
+CREATE TABLE apikey.key (
+    prefix        text COLLATE "C" NOT NULL,
+    verifier      text COLLATE "C" NOT NULL,
+    name          text NOT NULL,
+    owner         text NOT NULL DEFAULT session_user,
+    auth          jsonb NOT NULL,
+    allowed_ips   inet[],
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    created_by    text NOT NULL DEFAULT session_user,
+    expires_at    timestamptz,
+    disabled_at   timestamptz,
+    revoked_at    timestamptz,
+    revoked_by    text,
+    revoke_reason text,
+    tenant        text NOT NULL DEFAULT '',
+    metadata      jsonb NOT NULL DEFAULT '{}',
+    replaced_by   text COLLATE "C",
+    tag           integer,
+
+    CONSTRAINT key_pkey PRIMARY KEY (prefix),
+    CONSTRAINT prefix_shape CHECK (prefix ~ '^[A-Za-z0-9]{8}$'),
+    CONSTRAINT verifier_shape CHECK (
         verifier ~ '^\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'
         OR verifier ~ '^argon2\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}$'
         OR verifier ~ '^pbkdf2_sha256\$[0-9]{1,7}\$[A-Za-z0-9]{1,128}\$[A-Za-z0-9+/]{43}=$'
         OR verifier ~ '^sha512\$\$[0-9a-f]{128}$'
     ),
-    ADD CONSTRAINT tenant_shape CHECK (length(tenant) <= 200 AND tenant !~ '^\s|\s$'),
-    ADD CONSTRAINT metadata_is_object CHECK (jsonb_typeof(metadata) = 'object' AND length(metadata::text) <= 8192),
-    ADD CONSTRAINT replaced_by_shape CHECK (replaced_by ~ '^[A-Za-z0-9]{8}$' AND replaced_by <> prefix);
+    CONSTRAINT name_not_blank CHECK (name ~ '\S' AND length(name) <= 200),
+    CONSTRAINT owner_not_blank CHECK (owner ~ '\S' AND length(owner) <= 200),
+    CONSTRAINT auth_shape CHECK (
+        CASE jsonb_typeof(auth)
+            WHEN 'string' THEN
+                jsonb_path_exists(auth, '$ ? (@ like_regex "^[A-Za-z0-9_.:/-]{1,64}$")')
+            WHEN 'array' THEN
+                jsonb_array_length(auth) BETWEEN 1 AND 64
+                AND NOT jsonb_path_exists(auth,
+                    'strict $[*] ? (@.type() != "string" || !(@ like_regex "^[A-Za-z0-9_.:/-]{1,64}$"))')
+            WHEN 'object' THEN
+                jsonb_array_length(jsonb_path_query_array(auth, '$.keyvalue()')) BETWEEN 1 AND 64
+                AND NOT jsonb_path_exists(auth,
+                    '$.keyvalue() ? (@.value.type() != "boolean" || !(@.key like_regex "^[A-Za-z0-9_.:/-]{1,64}$"))')
+            ELSE false
+        END
+    ),
+    CONSTRAINT allowed_ips_not_empty CHECK (
+        CASE
+            WHEN allowed_ips IS NULL THEN true
+            WHEN array_ndims(allowed_ips) = 1 THEN
+                cardinality(allowed_ips) <= 64 AND array_position(allowed_ips, NULL) IS NULL
+            ELSE false
+        END
+    ),
+    CONSTRAINT tenant_shape CHECK (length(tenant) <= 200 AND tenant !~ '^\s|\s$'),
+    CONSTRAINT metadata_is_object CHECK (jsonb_typeof(metadata) = 'object' AND length(metadata::text) <= 8192),
+    CONSTRAINT replaced_by_shape CHECK (replaced_by ~ '^[A-Za-z0-9]{8}$' AND replaced_by <> prefix),
+    CONSTRAINT tag_of_argon2id CHECK (tag IS NULL OR verifier LIKE '$argon2id$%'),
+    CONSTRAINT expires_after_creation CHECK (expires_at >= created_at),
+    CONSTRAINT disabled_after_creation CHECK (disabled_at >= created_at),
+    CONSTRAINT revoked_after_creation CHECK (revoked_at >= created_at),
+    CONSTRAINT revoked_details CHECK (
+        (revoked_at IS NULL) = (revoked_by IS NULL)
+        AND (revoked_at IS NOT NULL OR revoke_reason IS NULL)
+    )
+);
 
-DROP INDEX apikey.key_owner_name_live;
 CREATE UNIQUE INDEX key_tenant_owner_name_live ON apikey.key (tenant, owner, name)
  WHERE revoked_at IS NULL AND replaced_by IS NULL;
 
+-- pg_dump leaves the rows of an extension's tables out unless they are named here.
+SELECT pg_extension_config_dump('apikey.key', '');
+
+COMMENT ON TABLE apikey.key IS 'API keys: what each may do, and the hash that it is checked against';
+COMMENT ON COLUMN apikey.key.prefix IS 'The public half of the key PREFIX.SECRET, which names it in lists, logs and errors';
 COMMENT ON COLUMN apikey.key.verifier IS 'Hash of the whole key: an Argon2id PHC string, or what Django stored until the key is used for the first time; the key itself is stored nowhere';
 COMMENT ON COLUMN apikey.key.name IS 'What the key is for; unique among the live keys (not revoked, not replaced) of its owner in a tenant';
+COMMENT ON COLUMN apikey.key.owner IS 'Whose key it is; by default the role that logged in to create it';
+COMMENT ON COLUMN apikey.key.auth IS 'What the key may do: one level ("event"), a list (["event","ticket"]) or an object of booleans ({"event":true})';
+COMMENT ON COLUMN apikey.key.allowed_ips IS 'Addresses and networks that the key may be used from; NULL: from anywhere';
+COMMENT ON COLUMN apikey.key.created_at IS 'When the key was created';
+COMMENT ON COLUMN apikey.key.created_by IS 'The role that logged in to create the key';
+COMMENT ON COLUMN apikey.key.expires_at IS 'When the key stops being valid; NULL: never';
+COMMENT ON COLUMN apikey.key.disabled_at IS 'When the key was disabled; NULL: it is not. Set it back to NULL to enable the key again';
+COMMENT ON COLUMN apikey.key.revoked_at IS 'When the key was revoked, for good; NULL: it is not';
+COMMENT ON COLUMN apikey.key.revoked_by IS 'The role that logged in to revoke the key';
+COMMENT ON COLUMN apikey.key.revoke_reason IS 'Why the key was revoked';
 COMMENT ON COLUMN apikey.key.tenant IS 'The tenant that the key is valid in; empty: the one tenant of those who have no tenants';
 COMMENT ON COLUMN apikey.key.metadata IS 'Whatever else applications want to know about the key: a JSON object, at most 8192 characters long';
 COMMENT ON COLUMN apikey.key.replaced_by IS 'Prefix of the key that took its place in a rotation';
+COMMENT ON COLUMN apikey.key.tag IS '32 bits of a fast hash of the key, by which a wrong secret is refused without the slow one; NULL where the secret may have been chosen by a person';
+COMMENT ON CONSTRAINT key_pkey ON apikey.key IS 'A prefix names one key.';
+COMMENT ON CONSTRAINT prefix_shape ON apikey.key IS 'A prefix has 8 characters of A-Z, a-z and 0-9.';
 COMMENT ON CONSTRAINT verifier_shape ON apikey.key IS 'A verifier is an Argon2id PHC string, or one that djangorestframework-api-key stored: argon2$argon2id…, pbkdf2_sha256$… or sha512$$….';
+COMMENT ON CONSTRAINT name_not_blank ON apikey.key IS 'A name has 1 to 200 characters, not all of them blank.';
+COMMENT ON CONSTRAINT owner_not_blank ON apikey.key IS 'An owner has 1 to 200 characters, not all of them blank.';
+COMMENT ON CONSTRAINT auth_shape ON apikey.key IS 'auth is one level (''event''), a list of 1 to 64 (''["event","ticket"]''::jsonb) or an object of 1 to 64 booleans (''{"event":true}''::jsonb), each named by 1 to 64 characters of A-Z a-z 0-9 _ . : / -';
+COMMENT ON CONSTRAINT allowed_ips_not_empty ON apikey.key IS 'A list of networks has 1 to 64 entries, none of them NULL. For a key without an address rule, leave it NULL.';
 COMMENT ON CONSTRAINT tenant_shape ON apikey.key IS 'A tenant has at most 200 characters, and no blank at either end. Leave it out if you have no tenants.';
 COMMENT ON CONSTRAINT metadata_is_object ON apikey.key IS 'metadata is a JSON object, at most 8192 characters long.';
 COMMENT ON CONSTRAINT replaced_by_shape ON apikey.key IS 'A key is replaced by another one, named by its prefix. Use apikey_rotate.';
+COMMENT ON CONSTRAINT tag_of_argon2id ON apikey.key IS 'Only a key that was generated here has a tag. Leave it NULL.';
+COMMENT ON CONSTRAINT expires_after_creation ON apikey.key IS 'A key expires after it was created. To end a key now, use apikey_revoke.';
+COMMENT ON CONSTRAINT disabled_after_creation ON apikey.key IS 'A key is disabled after it was created.';
+COMMENT ON CONSTRAINT revoked_after_creation ON apikey.key IS 'A key is revoked after it was created.';
+COMMENT ON CONSTRAINT revoked_details ON apikey.key IS 'A revoked key says by whom; a key that is not revoked has no reason for it.';
 COMMENT ON INDEX apikey.key_tenant_owner_name_live IS 'A name is unique among the live keys (not revoked, not replaced) of its owner in a tenant.';
 
 ------------------------------------------------------------------------------------------------------
@@ -104,8 +206,69 @@ EXECUTE FUNCTION apikey.refuse_unknown_scope();
 COMMENT ON TRIGGER scopes_are_known ON apikey.key IS 'A typo in auth is an error, once the known scopes are in apikey.scope';
 
 ------------------------------------------------------------------------------------------------------
--- No key vanishes without a trace
+-- Revocation is final
 ------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION apikey.stamp_revocation() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- A revocation is never refused for the clock's sake: now() is older than the key where the
+    -- transaction is.
+    NEW.revoked_at := greatest(NEW.revoked_at, NEW.created_at);
+    NEW.revoked_by := session_user;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION apikey.stamp_revocation() IS 'Trigger: notes who revoked a key, and no time before the key was created';
+
+CREATE FUNCTION apikey.refuse_change() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'object_not_in_prerequisite_state',
+        MESSAGE = format(TG_ARGV[0], OLD.prefix),
+        HINT = TG_ARGV[1];
+END
+$$;
+COMMENT ON FUNCTION apikey.refuse_change() IS 'Trigger: refuses an update, with its arguments as message (%s is the prefix) and hint';
+
+CREATE TRIGGER revocation_is_final BEFORE UPDATE ON apikey.key FOR EACH ROW
+WHEN (
+    OLD.revoked_at IS NOT NULL
+    AND (NEW.revoked_at IS DISTINCT FROM OLD.revoked_at OR NEW.revoked_by IS DISTINCT FROM OLD.revoked_by)
+)
+EXECUTE FUNCTION apikey.refuse_change('API key %s is revoked, and stays so', 'Create a new key with apikey_create.');
+COMMENT ON TRIGGER revocation_is_final ON apikey.key IS 'Nobody, superusers included, brings a revoked key back';
+
+CREATE TRIGGER prefix_is_fixed BEFORE UPDATE ON apikey.key FOR EACH ROW
+WHEN (NEW.prefix IS DISTINCT FROM OLD.prefix)
+EXECUTE FUNCTION apikey.refuse_change('the prefix of API key %s cannot change', 'The prefix is part of the key that its holder has. Create a new key with apikey_create.');
+COMMENT ON TRIGGER prefix_is_fixed ON apikey.key IS 'A key with another prefix would be another key';
+
+CREATE TRIGGER stamp_revocation BEFORE UPDATE ON apikey.key FOR EACH ROW
+WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL)
+EXECUTE FUNCTION apikey.stamp_revocation();
+COMMENT ON TRIGGER stamp_revocation ON apikey.key IS 'A revocation by a plain UPDATE says by whom, too';
+
+CREATE FUNCTION apikey.forget_tag() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.tag := NULL;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION apikey.forget_tag() IS 'Trigger: takes the tag of a key away';
+
+CREATE TRIGGER tag_belongs_to_verifier BEFORE UPDATE ON apikey.key FOR EACH ROW
+WHEN (NEW.verifier <> OLD.verifier AND NEW.tag = OLD.tag)
+EXECUTE FUNCTION apikey.forget_tag();
+COMMENT ON TRIGGER tag_belongs_to_verifier ON apikey.key IS 'A tag that was left from another verifier would refuse the right key';
 
 CREATE FUNCTION apikey.refuse_statement() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -124,6 +287,9 @@ CREATE TRIGGER keys_are_deleted_one_by_one BEFORE TRUNCATE ON apikey.key FOR EAC
 EXECUTE FUNCTION apikey.refuse_statement('API keys cannot be truncated: it would leave no trace', 'Use DELETE FROM apikey.key.');
 COMMENT ON TRIGGER keys_are_deleted_one_by_one ON apikey.key IS 'TRUNCATE would pass by the audit trail';
 
+-- ALWAYS: session_replication_role = replica does not switch them off.
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER revocation_is_final;
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER prefix_is_fixed;
 ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER keys_are_deleted_one_by_one;
 
 ------------------------------------------------------------------------------------------------------
@@ -169,23 +335,23 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- Of a verifier no more than its method: $argon2id, pbkdf2_sha256 …
+    -- Of a verifier and its tag no more than the method: $argon2id, pbkdf2_sha256 …
     old_row jsonb := '{}';
     new_row jsonb := '{}';
     action  text;
     changed jsonb;
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        old_row := to_jsonb(OLD) || jsonb_build_object('verifier', substring(OLD.verifier FROM '[a-z0-9_]+'));
+        old_row := to_jsonb(OLD) - 'tag' || jsonb_build_object('verifier', substring(OLD.verifier FROM '[a-z0-9_]+'));
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        new_row := to_jsonb(NEW) || jsonb_build_object('verifier', substring(NEW.verifier FROM '[a-z0-9_]+'));
+        new_row := to_jsonb(NEW) - 'tag' || jsonb_build_object('verifier', substring(NEW.verifier FROM '[a-z0-9_]+'));
     END IF;
     IF TG_OP = 'UPDATE' THEN
         SELECT jsonb_object_agg(n.key, jsonb_build_object('from', old_row -> n.key, 'to', n.value)) INTO changed
           FROM jsonb_each(new_row) AS n
          WHERE n.value IS DISTINCT FROM old_row -> n.key
-            OR n.key = 'verifier' AND NEW.verifier <> OLD.verifier;
+            OR n.key = 'verifier' AND (NEW.verifier, NEW.tag) IS DISTINCT FROM (OLD.verifier, OLD.tag);
         IF changed IS NULL THEN
             RETURN NULL;
         END IF;
@@ -271,20 +437,20 @@ COMMENT ON COLUMN @extschema@.apikey_events.id IS 'Names the event';
 -- Creating a key
 ------------------------------------------------------------------------------------------------------
 
--- Two more parameters make two other functions: whoever could execute the old ones can execute the new,
--- by the grants at the end of this script.
-SELECT set_config('apikey_upgrade.grants', coalesce(string_agg(
-           format('GRANT EXECUTE ON FUNCTION %s.apikey_create(%s, text, jsonb) TO %s%s;', p.pronamespace::regnamespace,
-                  (SELECT string_agg(t::regtype::text, ', ' ORDER BY n) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)),
-                  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
-                  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END), ' '), ''), true)
-  FROM pg_proc AS p CROSS JOIN aclexplode(p.proacl) AS a
- WHERE p.oid IN ('@extschema@.apikey_create(text, jsonb, inet, inet[], text, timestamptz)'::regprocedure,
-                 '@extschema@.apikey_create(text, text, inet, inet[], text, timestamptz)'::regprocedure)
-   AND a.grantee <> p.proowner;
+CREATE FUNCTION apikey.generate_key() RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'generate_key_wrapper';
+COMMENT ON FUNCTION apikey.generate_key() IS 'Draws a key from the operating system''s random source, and stores nothing';
 
-DROP FUNCTION @extschema@.apikey_create(text, text, inet, inet[], text, timestamptz);
-DROP FUNCTION @extschema@.apikey_create(text, jsonb, inet, inet[], text, timestamptz);
+CREATE FUNCTION apikey.make_verifier(key text) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'make_verifier_wrapper';
+COMMENT ON FUNCTION apikey.make_verifier(text) IS 'Argon2id hash of a key as a PHC string, at the cost of the settings apikey.argon2_*';
+
+CREATE FUNCTION apikey.make_tag(key text, verifier text) RETURNS integer
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'make_tag_wrapper';
+COMMENT ON FUNCTION apikey.make_tag(text, text) IS '32 bits of a fast hash of a key and its verifier. For keys of generate_key alone: a chosen secret has too few bits to give any away';
 
 CREATE FUNCTION @extschema@.apikey_create(
     name       text,
@@ -304,6 +470,7 @@ DECLARE
     key      text;
     prefix   text;
     verifier text;
+    tag      integer;
     broken   text;
 BEGIN
     IF ip IS NOT NULL AND ips IS NOT NULL THEN
@@ -322,9 +489,10 @@ BEGIN
         key := apikey.generate_key();
         prefix := split_part(key, '.', 1);
         verifier := apikey.make_verifier(key);
+        tag := apikey.make_tag(key, verifier);
         BEGIN
-            INSERT INTO apikey.key (prefix, verifier, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
-            VALUES (prefix, verifier, name, owner, auth,
+            INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
+            VALUES (prefix, verifier, tag, name, owner, auth,
                     CASE WHEN ip IS NULL THEN ips ELSE ARRAY[ip] END, expires_at, tenant, metadata);
             RETURN key;
         EXCEPTION
@@ -399,7 +567,7 @@ END
 $$;
 COMMENT ON FUNCTION apikey.find_prefix(text) IS 'The prefix of a key that is named by it, or by the whole key; an error when there is none';
 
-CREATE OR REPLACE FUNCTION @extschema@.apikey_revoke(key text, reason text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION @extschema@.apikey_revoke(key text, reason text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -456,6 +624,7 @@ DECLARE
     fresh        text;
     new_prefix   text;
     new_verifier text;
+    new_tag      integer;
 BEGIN
     IF grace IS NULL OR grace < interval '0' THEN
         RAISE EXCEPTION USING
@@ -485,6 +654,7 @@ BEGIN
         EXIT WHEN NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = new_prefix);
     END LOOP;
     new_verifier := apikey.make_verifier(fresh);
+    new_tag := apikey.make_tag(fresh, new_verifier);
 
     UPDATE apikey.key AS k
        SET replaced_by = new_prefix,
@@ -493,8 +663,8 @@ BEGIN
            revoke_reason = CASE WHEN grace > interval '0' THEN NULL ELSE 'rotated' END
      WHERE k.prefix = named;
     -- The same identity, and as long a life as the old key was given.
-    INSERT INTO apikey.key (prefix, verifier, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
-    VALUES (new_prefix, new_verifier, old.name, old.owner, old.auth, old.allowed_ips,
+    INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
+    VALUES (new_prefix, new_verifier, new_tag, old.name, old.owner, old.auth, old.allowed_ips,
             CASE WHEN isfinite(old.expires_at) THEN now() + (old.expires_at - old.created_at) END,
             old.tenant, old.metadata);
     RETURN fresh;
@@ -506,17 +676,18 @@ COMMENT ON FUNCTION @extschema@.apikey_rotate(text, interval) IS 'Replaces a key
 -- Checking a key
 ------------------------------------------------------------------------------------------------------
 
--- VOLATILE, since the first check of a key whose hash is not of the cost that is set (or is Django's)
--- stores a new hash, where it may write. Any other check writes nothing and takes no transaction id.
-CREATE OR REPLACE FUNCTION @extschema@.apikey_check(key text, ip inet) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+-- These read apikey.key by its primary key's index and ask for nobody's rights on it: EXECUTE here is the
+-- right to check. They run no query whose names a search_path could change, but for one case, in which they
+-- act as the table's owner under a safe search_path: the first check of a key whose hash is not of the cost
+-- that is set (or is Django's) stores a new hash, where it may write; so they are VOLATILE. Any other check
+-- writes nothing and takes no transaction id.
+CREATE FUNCTION @extschema@.apikey_check(key text, ip inet) RETURNS json
+LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'apikey_check_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_check(text, inet) IS 'What a valid key may do and whether it may from this address: {"auth":…,"ip_request":"…","ip_valid":…}. NULL for a key that is not valid, whatever is wrong with it';
 
 CREATE FUNCTION @extschema@.apikey_check(key text, ip inet, tenant text) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_in_tenant_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_check(text, inet, text) IS 'The same for the keys of one tenant: another tenant''s key is not valid';
 
@@ -572,6 +743,7 @@ COMMENT ON FUNCTION apikey.matches(text, text) IS 'Whether the verifier was made
 CREATE FUNCTION @extschema@.apikey_explain(key text, ip inet, tenant text DEFAULT '') RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET apikey.track_usage = off -- a question about a key is no use of it
 AS $$
 DECLARE
     named CONSTANT text := split_part(key, '.', 1);
@@ -663,10 +835,69 @@ RETURN coalesce(apikey.grants((@extschema@.apikey_current()).auth, scope), false
 COMMENT ON FUNCTION @extschema@.apikey_granted(text) IS 'Whether the key that this transaction acts for grants the scope';
 
 ------------------------------------------------------------------------------------------------------
+-- The use of keys
+------------------------------------------------------------------------------------------------------
+
+-- A check writes nothing: uses are counted in shared memory, and stored here by a background worker. The slot
+-- of memory that a key is counted in has a number of its own; a row says how much of that slot is in its
+-- counts, so that nothing is added twice. No foreign key: a dump can be restored table by table, in any order.
+CREATE TABLE apikey.usage (
+    prefix        text COLLATE "C" NOT NULL,
+    accepted      bigint NOT NULL,
+    refused       bigint NOT NULL,
+    last_used_at  timestamptz,
+    last_used_ip  inet,
+    slot          bigint NOT NULL,
+    slot_accepted bigint NOT NULL,
+    slot_refused  bigint NOT NULL,
+
+    CONSTRAINT usage_pkey PRIMARY KEY (prefix),
+    CONSTRAINT usage_counts CHECK (accepted >= 0 AND refused >= 0 AND slot_accepted >= 0 AND slot_refused >= 0),
+    CONSTRAINT usage_address_of_a_use CHECK (last_used_at IS NOT NULL OR last_used_ip IS NULL)
+)
+-- Room for the next version of a row beside it, so that no index changes.
+WITH (fillfactor = 50);
+SELECT pg_extension_config_dump('apikey.usage', '');
+COMMENT ON TABLE apikey.usage IS 'How often each key was used, and when and from where last, up to the last time that this was stored; the view apikeys has what came since, too';
+COMMENT ON COLUMN apikey.usage.prefix IS 'The key';
+COMMENT ON COLUMN apikey.usage.accepted IS 'How often it was valid and came from a right address';
+COMMENT ON COLUMN apikey.usage.refused IS 'How often it was refused: wrong secret, address or tenant, revoked, expired or disabled';
+COMMENT ON COLUMN apikey.usage.last_used_at IS 'When it was accepted last; NULL: never';
+COMMENT ON COLUMN apikey.usage.last_used_ip IS 'The address that it was accepted from last; NULL: unknown';
+COMMENT ON COLUMN apikey.usage.slot IS 'The slot of shared memory that the key was counted in last';
+COMMENT ON COLUMN apikey.usage.slot_accepted IS 'How much of what that slot counted is in accepted';
+COMMENT ON COLUMN apikey.usage.slot_refused IS 'How much of what that slot counted is in refused';
+COMMENT ON CONSTRAINT usage_pkey ON apikey.usage IS 'The use of a key is counted in one row.';
+COMMENT ON CONSTRAINT usage_counts ON apikey.usage IS 'A count is not negative.';
+COMMENT ON CONSTRAINT usage_address_of_a_use ON apikey.usage IS 'An address is that of a use.';
+
+CREATE FUNCTION apikey.forget_usage() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM apikey.usage AS u WHERE u.prefix = OLD.prefix;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION apikey.forget_usage() IS 'Trigger: removes what is stored about the use of a key that is deleted';
+
+CREATE TRIGGER forget_usage AFTER DELETE ON apikey.key FOR EACH ROW
+EXECUTE FUNCTION apikey.forget_usage();
+COMMENT ON TRIGGER forget_usage ON apikey.key IS 'What is stored about the use of a key goes with it';
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER forget_usage;
+
+CREATE FUNCTION apikey.usage_in_memory()
+RETURNS TABLE (prefix text, slot bigint, accepted bigint, refused bigint, last_used_at timestamptz, last_used_ip inet)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'usage_in_memory_wrapper';
+COMMENT ON FUNCTION apikey.usage_in_memory() IS 'What the slots of shared memory have counted for keys of this database since each was given its slot; whoever reads the view apikeys needs EXECUTE on it';
+
+------------------------------------------------------------------------------------------------------
 -- Looking at keys
 ------------------------------------------------------------------------------------------------------
 
-CREATE OR REPLACE VIEW @extschema@.apikeys AS
+CREATE VIEW @extschema@.apikeys AS
 SELECT k.prefix,
        k.name,
        k.owner,
@@ -689,8 +920,20 @@ SELECT k.prefix,
        k.revoke_reason,
        k.tenant,
        k.metadata,
-       k.replaced_by
-  FROM apikey.key AS k;
+       k.replaced_by,
+       greatest(u.last_used_at, m.last_used_at) AS last_used_at,
+       CASE
+           WHEN m.last_used_at >= coalesce(u.last_used_at, '-infinity') THEN m.last_used_ip
+           ELSE u.last_used_ip
+       END AS last_used_ip,
+       -- What is stored, and what memory has beyond it.
+       coalesce(u.accepted, 0)
+           + coalesce(m.accepted - CASE WHEN u.slot = m.slot THEN u.slot_accepted ELSE 0 END, 0) AS accepted,
+       coalesce(u.refused, 0)
+           + coalesce(m.refused - CASE WHEN u.slot = m.slot THEN u.slot_refused ELSE 0 END, 0) AS refused
+  FROM apikey.key AS k
+  LEFT JOIN apikey.usage AS u ON u.prefix = k.prefix
+  LEFT JOIN apikey.usage_in_memory() AS m ON m.prefix = k.prefix;
 COMMENT ON VIEW @extschema@.apikeys IS 'Everything about each API key but its hash';
 COMMENT ON COLUMN @extschema@.apikeys.prefix IS 'The public half of the key, which names it';
 COMMENT ON COLUMN @extschema@.apikeys.name IS 'What the key is for';
@@ -708,12 +951,32 @@ COMMENT ON COLUMN @extschema@.apikeys.revoke_reason IS 'Why the key was revoked'
 COMMENT ON COLUMN @extschema@.apikeys.tenant IS 'The tenant that the key is valid in';
 COMMENT ON COLUMN @extschema@.apikeys.metadata IS 'Whatever else applications want to know about the key';
 COMMENT ON COLUMN @extschema@.apikeys.replaced_by IS 'Prefix of the key that took its place in a rotation';
+COMMENT ON COLUMN @extschema@.apikeys.last_used_at IS 'When the key was accepted last; NULL: never';
+COMMENT ON COLUMN @extschema@.apikeys.last_used_ip IS 'The address that the key was accepted from last; NULL: unknown';
+COMMENT ON COLUMN @extschema@.apikeys.accepted IS 'How often the key was valid and came from a right address';
+COMMENT ON COLUMN @extschema@.apikeys.refused IS 'How often the key was refused: wrong secret, address or tenant, revoked, expired or disabled';
 
 ------------------------------------------------------------------------------------------------------
--- Nothing more is granted to anybody
+-- Watching checks
 ------------------------------------------------------------------------------------------------------
 
--- As in a fresh install, but for the objects that were there before: their grants are somebody's decision.
+CREATE FUNCTION apikey.stats(OUT name text, OUT value bigint) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'stats_wrapper';
+COMMENT ON FUNCTION apikey.stats() IS 'What the checks came to: of the whole server since it started, or of this connection where apikey is not preloaded';
+
+CREATE VIEW @extschema@.apikey_stats AS
+SELECT s.name, s.value FROM apikey.stats() AS s;
+COMMENT ON VIEW @extschema@.apikey_stats IS 'What the checks of API keys came to: of the whole server since it started, or of this connection where apikey is not preloaded';
+COMMENT ON COLUMN @extschema@.apikey_stats.name IS 'accepted and wrong_address: checks of valid keys. malformed, unknown_prefix, wrong_secret, wrong_tenant, revoked, disabled, expired: refused ones. proof_hits, proof_misses, proof_evictions: whether the proof that a key matches its hash was in memory. hashes: runs of a slow hash; hash_waits: how many of these waited for their turn. usage_dropped: uses that were not counted for their key, for want of room. preloaded: 1 where the numbers are of the whole server';
+COMMENT ON COLUMN @extschema@.apikey_stats.value IS 'How often';
+
+------------------------------------------------------------------------------------------------------
+-- Nothing is granted to anybody
+------------------------------------------------------------------------------------------------------
+
+-- Postgres grants EXECUTE on functions and USAGE on types to PUBLIC, and ALTER DEFAULT PRIVILEGES may have
+-- granted more: all of it is taken back, whoever has it. deploy/roles.sql grants what is wanted.
 DO $$
 DECLARE
     granted record;
@@ -743,35 +1006,8 @@ BEGIN
         SELECT DISTINCT o.kind, o.name, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
           FROM object AS o CROSS JOIN aclexplode(o.acl) AS a
          WHERE a.grantee <> o.owner
-           AND (o.kind, o.name) NOT IN (
-                   ('SCHEMA', 'apikey'), ('TABLE', 'apikey.key'),
-                   ('TABLE', '@extschema@.apikeys'::regclass::text),
-                   ('FUNCTION', 'apikey.generate_key()'), ('FUNCTION', 'apikey.make_verifier(text)'),
-                   ('FUNCTION', '@extschema@.apikey_revoke(text,text)'::regprocedure::text),
-                   ('FUNCTION', '@extschema@.apikey_check(text,inet)'::regprocedure::text))
     LOOP
         EXECUTE format('REVOKE ALL ON %s %s FROM %s CASCADE', granted.kind, granted.name, granted.grantee);
     END LOOP;
-END
-$$;
-
--- What was granted on the old apikey_create. Postgres takes a grant in an extension's script for the
--- script's own, which pg_dump leaves to CREATE EXTENSION: these are somebody's, and shall be dumped.
-DO $$
-BEGIN
-    EXECUTE current_setting('apikey_upgrade.grants');
-
-    UPDATE pg_init_privs AS i
-       SET initprivs = ARRAY[makeaclitem(p.proowner, p.proowner, 'EXECUTE', false)]
-      FROM pg_proc AS p
-     WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid
-       AND p.oid IN ('@extschema@.apikey_create(text, jsonb, inet, inet[], text, timestamptz, text, jsonb)'::regprocedure,
-                     '@extschema@.apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb)'::regprocedure);
-    -- Which roles stand there, noted by Postgres 17 and later.
-    DELETE FROM pg_shdepend AS d
-     WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND d.classid = 'pg_proc'::regclass AND d.deptype = 'i'
-       AND d.objid IN ('@extschema@.apikey_create(text, jsonb, inet, inet[], text, timestamptz, text, jsonb)'::regprocedure,
-                       '@extschema@.apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb)'::regprocedure);
 END
 $$;
