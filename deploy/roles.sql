@@ -39,6 +39,9 @@ WITH member AS (
 ), wanted (role, name) AS (
     VALUES ('apikey_checker', 'apikey_check'),
            ('apikey_checker', 'apikey_authorize'),
+           -- What the shim calls: nobody else can create functions in the schema apikey.
+           ('apikey_checker', 'check_key'),
+           ('apikey_checker', 'authorize_key'),
            ('apikey_checker', 'apikey_login'),
            ('apikey_checker', 'apikey_current'),
            ('apikey_checker', 'apikey_granted'),
@@ -54,7 +57,15 @@ WITH member AS (
            ('apikey_manager', 'apikey_revoke'),
            ('apikey_manager', 'apikey_explain'),
            -- Tells less than apikey_explain does: for the page that tests a key.
-           ('apikey_manager', 'apikey_check')
+           ('apikey_manager', 'apikey_check'),
+           -- What the admin page calls.
+           ('apikey_manager', 'create_key'),
+           ('apikey_manager', 'rotate_key'),
+           ('apikey_manager', 'disable_key'),
+           ('apikey_manager', 'enable_key'),
+           ('apikey_manager', 'revoke_key'),
+           ('apikey_manager', 'explain_key'),
+           ('apikey_manager', 'check_key')
 ), object AS (
     SELECT p.proname AS name, 'EXECUTE ON FUNCTION ' || p.oid::regprocedure AS privilege, p.pronamespace AS schema
       FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid

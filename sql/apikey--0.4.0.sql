@@ -1,11 +1,14 @@
 -- apikey 0.4.0: the install script, written by hand to be read from top to bottom.
 --
 -- Storage lives in the schema "apikey"; the functions and the view that people call live in the schema
--- that CREATE EXTENSION names (by default the current one).
+-- that CREATE EXTENSION names (by default the current one). Whoever may create functions there can give one a
+-- name of ours, with one more argument that has a default, and then no call by that name is unique. So what these
+-- functions do is done by functions of the schema apikey, where nobody but the owner creates anything: each has
+-- one name, one list of arguments and no defaults. The shim, the admin page and all code below call those alone.
 --
 -- Who may do what: nothing is granted to anybody; the last statement takes back what Postgres grants to
 -- PUBLIC and what ALTER DEFAULT PRIVILEGES may have granted. EXECUTE on a function is all that a caller
--- needs: apikey_check reads the table past its grants, the other functions that people call run with the
+-- needs: checks read the table past its grants, the other functions that people call run with the
 -- rights of the extension's owner. Each of these pins its search_path, with pg_temp last, so that no caller
 -- can slip in an object of its own.
 --
@@ -24,6 +27,13 @@ BEGIN
             ERRCODE = 'feature_not_supported',
             MESSAGE = format('apikey needs a database in UTF8, this one is in %s', getdatabaseencoding()),
             HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+    -- Set for a database by its owner, this would make other rules of the patterns below.
+    IF current_setting('standard_conforming_strings') <> 'on' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'apikey is not installed while standard_conforming_strings is off',
+            HINT = 'SET standard_conforming_strings = on, and do this again.';
     END IF;
 END
 $$;
@@ -452,15 +462,15 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'make_tag_wrapper';
 COMMENT ON FUNCTION apikey.make_tag(text, text) IS '32 bits of a fast hash of a key and its verifier. For keys of generate_key alone: a chosen secret has too few bits to give any away';
 
-CREATE FUNCTION @extschema@.apikey_create(
+CREATE FUNCTION apikey.create_key(
     name       text,
     auth       jsonb,
-    ip         inet        DEFAULT NULL,
-    ips        inet[]      DEFAULT NULL,
-    owner      text        DEFAULT NULL,
-    expires_at timestamptz DEFAULT NULL,
-    tenant     text        DEFAULT NULL,
-    metadata   jsonb       DEFAULT NULL
+    ip         inet,
+    ips        inet[],
+    owner      text,
+    expires_at timestamptz,
+    tenant     text,
+    metadata   jsonb
 ) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -526,6 +536,21 @@ BEGIN
         HINT = 'Look at the triggers on apikey.key, and at the server''s random source.';
 END
 $$;
+COMMENT ON FUNCTION apikey.create_key(text, jsonb, inet, inet[], text, timestamptz, text, jsonb) IS 'What apikey_create does, for callers that name a function of this schema';
+
+CREATE FUNCTION @extschema@.apikey_create(
+    name       text,
+    auth       jsonb,
+    ip         inet        DEFAULT NULL,
+    ips        inet[]      DEFAULT NULL,
+    owner      text        DEFAULT NULL,
+    expires_at timestamptz DEFAULT NULL,
+    tenant     text        DEFAULT NULL,
+    metadata   jsonb       DEFAULT NULL
+) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+RETURN apikey.create_key(name, auth, ip, ips, owner, expires_at, tenant, metadata);
 COMMENT ON FUNCTION @extschema@.apikey_create(text, jsonb, inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is a list of scopes or an object of booleans; ip one address or network, ips several';
 
 CREATE FUNCTION @extschema@.apikey_create(
@@ -540,12 +565,15 @@ CREATE FUNCTION @extschema@.apikey_create(
 ) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-RETURN @extschema@.apikey_create(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
+RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
 COMMENT ON FUNCTION @extschema@.apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is one level; ip one address or network, ips several';
 
 ------------------------------------------------------------------------------------------------------
 -- Rotating, disabling and revoking a key
 ------------------------------------------------------------------------------------------------------
+
+-- From here on, a function that is given a key and calls another one is in PL/pgSQL and does nothing but that: a
+-- call by RETURN there is no statement. A function in SQL would have the key among the parameters of one.
 
 CREATE FUNCTION apikey.find_prefix(key text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -567,7 +595,7 @@ END
 $$;
 COMMENT ON FUNCTION apikey.find_prefix(text) IS 'The prefix of a key that is named by it, or by the whole key; an error when there is none';
 
-CREATE FUNCTION @extschema@.apikey_revoke(key text, reason text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION apikey.revoke_key(key text, reason text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -581,9 +609,19 @@ BEGIN
     RETURN FOUND;
 END
 $$;
+COMMENT ON FUNCTION apikey.revoke_key(text, text) IS 'What apikey_revoke does, for callers that name a function of this schema';
+
+CREATE FUNCTION @extschema@.apikey_revoke(key text, reason text DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.revoke_key(key, reason);
+END
+$$;
 COMMENT ON FUNCTION @extschema@.apikey_revoke(text, text) IS 'Revokes a key for good, by its prefix or by the whole key. True: revoked now; false: it was revoked before';
 
-CREATE FUNCTION @extschema@.apikey_disable(key text) RETURNS boolean
+CREATE FUNCTION apikey.disable_key(key text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -596,9 +634,19 @@ BEGIN
     RETURN FOUND;
 END
 $$;
+COMMENT ON FUNCTION apikey.disable_key(text) IS 'What apikey_disable does, for callers that name a function of this schema';
+
+CREATE FUNCTION @extschema@.apikey_disable(key text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.disable_key(key);
+END
+$$;
 COMMENT ON FUNCTION @extschema@.apikey_disable(text) IS 'Disables a key until apikey_enable, by its prefix or by the whole key. True: disabled now; false: it was before';
 
-CREATE FUNCTION @extschema@.apikey_enable(key text) RETURNS boolean
+CREATE FUNCTION apikey.enable_key(key text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -611,9 +659,19 @@ BEGIN
     RETURN FOUND;
 END
 $$;
+COMMENT ON FUNCTION apikey.enable_key(text) IS 'What apikey_enable does, for callers that name a function of this schema';
+
+CREATE FUNCTION @extschema@.apikey_enable(key text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.enable_key(key);
+END
+$$;
 COMMENT ON FUNCTION @extschema@.apikey_enable(text) IS 'Enables a disabled key again, by its prefix or by the whole key. True: enabled now; false: it was not disabled';
 
-CREATE FUNCTION @extschema@.apikey_rotate(key text, grace interval DEFAULT '0') RETURNS text
+CREATE FUNCTION apikey.rotate_key(key text, grace interval) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -670,6 +728,16 @@ BEGIN
     RETURN fresh;
 END
 $$;
+COMMENT ON FUNCTION apikey.rotate_key(text, interval) IS 'What apikey_rotate does, for callers that name a function of this schema';
+
+CREATE FUNCTION @extschema@.apikey_rotate(key text, grace interval DEFAULT '0') RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.rotate_key(key, grace);
+END
+$$;
 COMMENT ON FUNCTION @extschema@.apikey_rotate(text, interval) IS 'Replaces a key by a new one of the same identity, and returns that, the only time that it can be seen. The old key stays valid for the grace; without one it is revoked at once';
 
 ------------------------------------------------------------------------------------------------------
@@ -691,6 +759,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_in_tenant_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_check(text, inet, text) IS 'The same for the keys of one tenant: another tenant''s key is not valid';
 
+CREATE FUNCTION apikey.check_key(key text, ip inet, tenant text) RETURNS json
+LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'check_in_tenant_wrapper';
+COMMENT ON FUNCTION apikey.check_key(text, inet, text) IS 'What apikey_check does, for callers that name a function of this schema';
+
 -- Whether an auth grants a scope is decided by this one function, for all three shapes.
 CREATE FUNCTION apikey.grants(auth jsonb, scope text) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
@@ -709,14 +782,14 @@ CREATE TYPE @extschema@.apikey_decision AS (
 );
 COMMENT ON TYPE @extschema@.apikey_decision IS 'The answer of apikey_authorize. reason is ok, invalid_key, wrong_address or missing_scope; the rest is NULL for an invalid key';
 
-CREATE FUNCTION @extschema@.apikey_authorize(key text, ip inet, scope text DEFAULT NULL, tenant text DEFAULT '')
+CREATE FUNCTION apikey.authorize_key(key text, ip inet, scope text, tenant text)
 RETURNS @extschema@.apikey_decision
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- By assignment, so that no statement below has the key among its parameters.
-    answer CONSTANT json := @extschema@.apikey_check(key, ip, tenant);
+    answer CONSTANT json := apikey.check_key(key, ip, tenant);
     named  CONSTANT text := CASE WHEN answer IS NOT NULL THEN split_part(key, '.', 1) END;
     reason text := 'invalid_key';
     k      apikey.key;
@@ -732,6 +805,17 @@ BEGIN
     RETURN (reason = 'ok', reason, k.prefix, k.name, k.owner, k.auth, k.metadata, k.tenant);
 END
 $$;
+COMMENT ON FUNCTION apikey.authorize_key(text, inet, text, text) IS 'What apikey_authorize does, for callers that name a function of this schema';
+
+CREATE FUNCTION @extschema@.apikey_authorize(key text, ip inet, scope text DEFAULT NULL, tenant text DEFAULT '')
+RETURNS @extschema@.apikey_decision
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.authorize_key(key, ip, scope, tenant);
+END
+$$;
 COMMENT ON FUNCTION @extschema@.apikey_authorize(text, inet, text, text) IS 'Whether the key may do this from here, why not, and who the caller is. Without a scope, a valid key from a right address is allowed';
 
 -- Only a manager learns why a key is refused: the public answer does not help anybody guess.
@@ -740,7 +824,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'matches_wrapper';
 COMMENT ON FUNCTION apikey.matches(text, text) IS 'Whether the verifier was made from the key. Slow: it hashes';
 
-CREATE FUNCTION @extschema@.apikey_explain(key text, ip inet, tenant text DEFAULT '') RETURNS text
+CREATE FUNCTION apikey.explain_key(key text, ip inet, tenant text) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET apikey.track_usage = off -- a question about a key is no use of it
@@ -749,7 +833,7 @@ DECLARE
     named CONSTANT text := split_part(key, '.', 1);
     k     apikey.key;
 BEGIN
-    IF key IS NULL OR key !~ '^[A-Za-z0-9]{8}\.[A-Za-z0-9]{32}$' THEN
+    IF key IS NULL OR key !~ '^[A-Za-z0-9]{8}[.][A-Za-z0-9]{32}$' THEN
         RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
@@ -767,11 +851,21 @@ BEGIN
             format('refused: expired at %s%s', k.expires_at, '. It was replaced by ' || k.replaced_by)
         WHEN k.disabled_at IS NOT NULL THEN
             format('refused: disabled at %s. apikey_enable makes it valid again', k.disabled_at)
-        WHEN NOT (@extschema@.apikey_check(key, ip, tenant) ->> 'ip_valid')::boolean THEN
+        WHEN NOT (apikey.check_key(key, ip, tenant) ->> 'ip_valid')::boolean THEN
             format('refused: wrong address. %s is in none of %s', coalesce(host(ip), 'An unknown address'),
                    array_to_string(k.allowed_ips, ', '))
         ELSE 'accepted'
     END;
+END
+$$;
+COMMENT ON FUNCTION apikey.explain_key(text, inet, text) IS 'What apikey_explain does, for callers that name a function of this schema';
+
+CREATE FUNCTION @extschema@.apikey_explain(key text, ip inet, tenant text DEFAULT '') RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.explain_key(key, ip, tenant);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.apikey_explain(text, inet, text) IS 'Exactly why a key is refused from an address, or that it is accepted. For managers alone';
@@ -797,7 +891,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    decision CONSTANT @extschema@.apikey_decision := @extschema@.apikey_authorize(key, ip, NULL, tenant);
+    decision CONSTANT @extschema@.apikey_decision := apikey.authorize_key(key, ip, NULL, tenant);
 BEGIN
     PERFORM apikey.set_identity(CASE WHEN decision.allowed THEN decision.prefix END);
     RETURN decision.allowed;

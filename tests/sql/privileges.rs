@@ -58,6 +58,14 @@ const WAYS: &[(&str, &str)] = &[
     ("", "SELECT apikey.make_verifier('KEY')"),
     ("", "SELECT apikey.matches('KEY', '$argon2id$v=19$')"),
     ("", "SELECT apikey.grants('\"event\"', 'event')"),
+    ("", "SELECT apikey.check_key('KEY', NULL, '')"),
+    ("", "SELECT apikey.authorize_key('KEY', NULL, NULL, '')"),
+    ("", "SELECT apikey.create_key('a', '[\"event\"]', NULL, NULL, NULL, NULL, NULL, NULL)"),
+    ("", "SELECT apikey.rotate_key('KEY', '1 day')"),
+    ("", "SELECT apikey.disable_key('KEY')"),
+    ("", "SELECT apikey.enable_key('KEY')"),
+    ("", "SELECT apikey.revoke_key('KEY', NULL)"),
+    ("", "SELECT apikey.explain_key('KEY', NULL, '')"),
     ("", "SELECT apikey.find_prefix('KEY')"),
     ("", "SELECT apikey.set_identity('Map0K71T')"),
     ("", "SELECT apikey.identity()"),
@@ -144,7 +152,7 @@ fn a_fresh_install_grants_nothing_to_anybody() {
         }
     }
     client.batch_execute("CREATE EXTENSION apikey").unwrap();
-    assert_eq!(one(&mut client, GRANTED_AT_ALL).as_deref(), Some("41 objects, granted: none"));
+    assert_eq!(one(&mut client, GRANTED_AT_ALL).as_deref(), Some("49 objects, granted: none"));
     client.batch_execute("GRANT SELECT ON apikeys TO PUBLIC").unwrap();
     assert!(one(&mut client, GRANTED_AT_ALL).unwrap().ends_with("granted: view apikeys"));
     for kind in ["TABLES", "FUNCTIONS", "SCHEMAS", "TYPES"] {
@@ -165,7 +173,7 @@ fn functions_that_run_with_the_owners_rights_pin_their_search_path() {
                        FILTER (WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE), 'none')
            FROM pg_proc AS p WHERE prosecdef",
     );
-    assert_eq!(loose.as_deref(), Some("15 functions, loose: none"));
+    assert_eq!(loose.as_deref(), Some("22 functions, loose: none"));
 }
 
 /// The checker puts objects of its own, which say yes to everything, before those that a check needs.

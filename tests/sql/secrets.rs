@@ -60,8 +60,19 @@ fn no_statement_inside_a_function_has_the_key_among_its_parameters() {
     // Taken from a setting, so that the outer statements do not have the key in their text.
     client.execute("SELECT set_config('test.key', $1, false)", &[&key]).unwrap();
     client.batch_execute(LOG_ALL).unwrap();
-    one(&mut client, "SELECT apikey_check(current_setting('test.key'), NULL)").unwrap();
-    one(&mut client, "SELECT apikey_revoke(current_setting('test.key'))").unwrap();
+    for call in [
+        "apikey_check(KEY, NULL)",
+        "(apikey_authorize(KEY, NULL)).allowed",
+        "apikey_explain(KEY, NULL)",
+        "apikey_login(KEY, NULL)",
+        "apikey_disable(KEY)",
+        "apikey_enable(KEY)",
+        "apikey_rotate(KEY, '1 day') <> ''",
+        "apikey_revoke(KEY)",
+    ] {
+        let call = call.replace("KEY", "current_setting('test.key')");
+        one(&mut client, &format!("SELECT {call}")).unwrap();
+    }
     let log = database.cluster.log();
     assert!(log.contains("UPDATE apikey.key AS k"), "no nested statement was logged");
     if one(&mut client, "SHOW server_version_num") >= Some("160000".to_owned()) {

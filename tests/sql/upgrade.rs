@@ -13,6 +13,9 @@ const CREATE_LEVEL: &str =
 const CREATE_JSON: &str =
     "function apikey_create(text,jsonb,inet,inet[],text,timestamp with time zone,text,jsonb)";
 
+const CREATE_KEY: &str =
+    "function apikey.create_key(text,jsonb,inet,inet[],text,timestamp with time zone,text,jsonb)";
+
 /// All that there were.
 const OLDER: [&str; 1] = ["0.3.0"];
 
@@ -201,14 +204,15 @@ fn the_catalog_is_that_of_a_fresh_install() {
 #[test]
 fn grants_are_kept_and_nothing_is_added() {
     let mut database = of_version("0.3.0", "public");
-    let [manager, checker, newcomer] =
-        ["manager", "checker", "newcomer"].map(|name| database.login(name, "").role);
+    let [manager, checker, shim, newcomer] =
+        ["manager", "checker", "shim", "newcomer"].map(|name| database.login(name, "").role);
     let mut client = database.superuser();
     let prepare = format!(
         "GRANT EXECUTE ON {CREATE_LEVEL} TO {manager} WITH GRANT OPTION;
          GRANT EXECUTE ON {CREATE_JSON}, apikey_revoke, apikey.usage_in_memory TO {manager};
          GRANT SELECT ON apikeys TO {manager};
-         GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {checker};
+         GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {checker}, PUBLIC;
+         GRANT EXECUTE ON FUNCTION apikey_check(text, inet, text), apikey_authorize TO {shim};
          -- It says what happens to objects that are made from now on.
          ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO {newcomer};
          ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {newcomer}"
@@ -219,22 +223,32 @@ fn grants_are_kept_and_nothing_is_added() {
     let upgraded = catalog(&mut client);
     let found = differences(&catalog(&mut Database::new().superuser()), &upgraded);
     let more: Vec<_> = found.iter().filter(|line| line.starts_with('+')).collect();
+    let nobody = String::new();
     // Postgres 17 has one more than 14.
     let all_on_a_view =
         one(&mut client, "SELECT substring(acldefault('r', 10)::text FROM '=(.*)/')").unwrap();
     let expected = [
-        ("function apikey.usage_in_memory()", "X", &manager, "X"),
-        ("function apikey_check(text,inet)", "X", &checker, "X"),
-        (CREATE_JSON, "X", &manager, "X"),
-        (CREATE_LEVEL, "X", &manager, "X*"),
-        ("function apikey_revoke(text,text)", "X", &manager, "X"),
-        ("view apikeys", all_on_a_view.as_str(), &manager, "r"),
+        // What does the work of those, too, and who may call what no role had more than without a tenant.
+        ("function apikey.authorize_key(text,inet,text,text)", "X", vec![(&shim, "X")]),
+        ("function apikey.check_key(text,inet,text)", "X", vec![(&shim, "X")]),
+        (CREATE_KEY, "X", vec![(&manager, "X")]),
+        ("function apikey.revoke_key(text,text)", "X", vec![(&manager, "X")]),
+        ("function apikey.usage_in_memory()", "X", vec![(&manager, "X")]),
+        ("function apikey_authorize(text,inet,text,text)", "X", vec![(&shim, "X")]),
+        ("function apikey_check(text,inet)", "X", vec![(&nobody, "X"), (&checker, "X")]),
+        ("function apikey_check(text,inet,text)", "X", vec![(&shim, "X")]),
+        (CREATE_JSON, "X", vec![(&manager, "X")]),
+        (CREATE_LEVEL, "X", vec![(&manager, "X*")]),
+        ("function apikey_revoke(text,text)", "X", vec![(&manager, "X")]),
+        ("schema apikey", "UC", vec![(&manager, "U"), (&shim, "U")]),
+        ("view apikeys", all_on_a_view.as_str(), vec![(&manager, "r")]),
     ]
-    .map(|(object, rights, role, right)| {
+    .map(|(object, rights, granted)| {
         let owner = format!("postgres={rights}/postgres");
-        format!(
-            "+ {object} owner postgres: {{{owner},{role}={right}/postgres}}, initially {{{owner}}}"
-        )
+        let grant = |(role, right): (&String, &str)| format!("{role}={right}/postgres");
+        let mut all: Vec<_> = granted.into_iter().map(grant).chain([owner.clone()]).collect();
+        all.sort();
+        format!("+ {object} owner postgres: {{{}}}, initially {{{owner}}}", all.join(","))
     });
     assert_eq!(more, expected.iter().collect::<Vec<_>>());
 

@@ -106,7 +106,8 @@ impl Database {
         let checker = self.login("checker", "");
         self.superuser()
             .batch_execute(&format!(
-                "GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_check(text, inet, text) TO {}",
+                "GRANT USAGE ON SCHEMA apikey TO {0};
+                 GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_check(text, inet, text), apikey.check_key TO {0}",
                 checker.role
             ))
             .unwrap();
@@ -117,7 +118,7 @@ impl Database {
     pub fn authorizer(&mut self) -> Login {
         let checker = self.checker();
         let grant = format!(
-            "GRANT EXECUTE ON FUNCTION apikey_authorize(text, inet, text, text) TO {}",
+            "GRANT EXECUTE ON FUNCTION apikey_authorize(text, inet, text, text), apikey.authorize_key TO {}",
             checker.role
         );
         self.superuser().batch_execute(&grant).unwrap();
