@@ -432,3 +432,401 @@ BEGIN
        AND d.classid = 'pg_namespace'::regclass AND d.objid = 'apikey'::regnamespace AND d.deptype = 'i';
 END
 $$;
+
+------------------------------------------------------------------------------------------------------
+-- Rules that explain themselves, in any locale
+------------------------------------------------------------------------------------------------------
+
+-- Each constraint is made anew, over the rows that there are: no row that the old rules took is refused by the new
+-- ones. The index of live names is built anew, since its order was that of the database's locale. While this goes on,
+-- checks wait.
+
+CREATE FUNCTION apikey.refuse_row(rule text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    named text;
+    said  text;
+BEGIN
+    SELECT r.relname, obj_description(c.oid, 'pg_constraint') INTO named, said
+      FROM pg_constraint AS c JOIN pg_class AS r ON r.oid = c.conrelid
+     WHERE c.connamespace = 'apikey'::regnamespace AND c.conname = rule;
+    RAISE EXCEPTION USING
+        ERRCODE = 'check_violation',
+        MESSAGE = format('the row would break the rule "%s"', rule),
+        HINT = coalesce(said, 'See the constraints of the table.'),
+        SCHEMA = 'apikey',
+        TABLE = coalesce(named, ''),
+        CONSTRAINT = rule;
+END
+$$;
+COMMENT ON FUNCTION apikey.refuse_row(text) IS 'Refuses a row that breaks a rule, with the comment on the rule as hint';
+
+ALTER TABLE apikey.key
+    DROP CONSTRAINT prefix_shape,
+    DROP CONSTRAINT verifier_shape,
+    DROP CONSTRAINT name_not_blank,
+    DROP CONSTRAINT owner_not_blank,
+    DROP CONSTRAINT auth_shape,
+    DROP CONSTRAINT allowed_ips_not_empty,
+    DROP CONSTRAINT tenant_shape,
+    DROP CONSTRAINT metadata_is_object,
+    DROP CONSTRAINT replaced_by_shape,
+    DROP CONSTRAINT tag_of_argon2id,
+    DROP CONSTRAINT expires_after_creation,
+    DROP CONSTRAINT disabled_after_creation,
+    DROP CONSTRAINT revoked_after_creation,
+    DROP CONSTRAINT revoked_details;
+ALTER TABLE apikey.key
+    ADD CONSTRAINT prefix_shape CHECK (
+        prefix ~ '^[A-Za-z0-9]{8}$'
+        OR apikey.refuse_row('prefix_shape')),
+    ADD CONSTRAINT verifier_shape CHECK (
+        verifier ~ '^\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'
+        OR verifier ~ '^argon2\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}$'
+        OR verifier ~ '^pbkdf2_sha256\$[0-9]{1,7}\$[A-Za-z0-9]{1,128}\$[A-Za-z0-9+/]{43}=$'
+        OR verifier ~ '^sha512\$\$[0-9a-f]{128}$'
+        OR apikey.refuse_row('verifier_shape')),
+    ADD CONSTRAINT name_not_blank CHECK (
+        name COLLATE "C" ~ '\S' AND length(name) <= 200
+        OR apikey.refuse_row('name_not_blank')),
+    ADD CONSTRAINT owner_not_blank CHECK (
+        owner COLLATE "C" ~ '\S' AND length(owner) <= 200
+        OR apikey.refuse_row('owner_not_blank')),
+    ADD CONSTRAINT auth_shape CHECK (
+        CASE jsonb_typeof(auth)
+            WHEN 'string' THEN
+                jsonb_path_exists(auth, '$ ? (@ like_regex "^[A-Za-z0-9_.:/-]{1,64}$")')
+            WHEN 'array' THEN
+                jsonb_array_length(auth) BETWEEN 1 AND 64
+                AND NOT jsonb_path_exists(auth,
+                    'strict $[*] ? (@.type() != "string" || !(@ like_regex "^[A-Za-z0-9_.:/-]{1,64}$"))')
+            WHEN 'object' THEN
+                jsonb_array_length(jsonb_path_query_array(auth, '$.keyvalue()')) BETWEEN 1 AND 64
+                AND NOT jsonb_path_exists(auth,
+                    '$.keyvalue() ? (@.value.type() != "boolean" || !(@.key like_regex "^[A-Za-z0-9_.:/-]{1,64}$"))')
+            ELSE false
+        END
+        OR apikey.refuse_row('auth_shape')),
+    ADD CONSTRAINT allowed_ips_not_empty CHECK (
+        CASE
+            WHEN allowed_ips IS NULL THEN true
+            WHEN array_ndims(allowed_ips) = 1 THEN
+                cardinality(allowed_ips) <= 64 AND array_position(allowed_ips, NULL) IS NULL
+            ELSE false
+        END
+        OR apikey.refuse_row('allowed_ips_not_empty')),
+    ADD CONSTRAINT tenant_shape CHECK (
+        length(tenant) <= 200 AND tenant COLLATE "C" !~ '^\s|\s$'
+        OR apikey.refuse_row('tenant_shape')),
+    ADD CONSTRAINT metadata_is_object CHECK (
+        jsonb_typeof(metadata) = 'object' AND length(metadata::text) <= 8192
+        OR apikey.refuse_row('metadata_is_object')),
+    ADD CONSTRAINT replaced_by_shape CHECK (
+        replaced_by IS NULL
+        OR replaced_by ~ '^[A-Za-z0-9]{8}$' AND replaced_by <> prefix
+        OR apikey.refuse_row('replaced_by_shape')),
+    ADD CONSTRAINT tag_of_argon2id CHECK (
+        tag IS NULL OR verifier LIKE '$argon2id$%'
+        OR apikey.refuse_row('tag_of_argon2id')),
+    ADD CONSTRAINT expires_after_creation CHECK (
+        expires_at IS NULL OR expires_at >= created_at
+        OR apikey.refuse_row('expires_after_creation')),
+    ADD CONSTRAINT disabled_after_creation CHECK (
+        disabled_at IS NULL OR disabled_at >= created_at
+        OR apikey.refuse_row('disabled_after_creation')),
+    ADD CONSTRAINT revoked_after_creation CHECK (
+        revoked_at IS NULL OR revoked_at >= created_at
+        OR apikey.refuse_row('revoked_after_creation')),
+    ADD CONSTRAINT revoked_details CHECK (
+        (revoked_at IS NULL) = (revoked_by IS NULL) AND (revoked_at IS NOT NULL OR revoke_reason IS NULL)
+        OR apikey.refuse_row('revoked_details'));
+COMMENT ON CONSTRAINT prefix_shape ON apikey.key IS 'A prefix has 8 characters of A-Z, a-z and 0-9.';
+COMMENT ON CONSTRAINT verifier_shape ON apikey.key IS 'A verifier is an Argon2id PHC string, or one that djangorestframework-api-key stored: argon2$argon2id…, pbkdf2_sha256$… or sha512$$….';
+COMMENT ON CONSTRAINT name_not_blank ON apikey.key IS 'A name has 1 to 200 characters, not all of them blank.';
+COMMENT ON CONSTRAINT owner_not_blank ON apikey.key IS 'An owner has 1 to 200 characters, not all of them blank.';
+COMMENT ON CONSTRAINT auth_shape ON apikey.key IS 'auth is one level (''event''), a list of 1 to 64 (''["event","ticket"]''::jsonb) or an object of 1 to 64 booleans (''{"event":true}''::jsonb), each named by 1 to 64 characters of A-Z a-z 0-9 _ . : / -';
+COMMENT ON CONSTRAINT allowed_ips_not_empty ON apikey.key IS 'A list of networks has 1 to 64 entries, none of them NULL. For a key without an address rule, leave it NULL.';
+COMMENT ON CONSTRAINT tenant_shape ON apikey.key IS 'A tenant has at most 200 characters, and no blank at either end. Leave it out if you have no tenants.';
+COMMENT ON CONSTRAINT metadata_is_object ON apikey.key IS 'metadata is a JSON object, at most 8192 characters long.';
+COMMENT ON CONSTRAINT replaced_by_shape ON apikey.key IS 'A key is replaced by another one, named by its prefix. Use apikey_rotate.';
+COMMENT ON CONSTRAINT tag_of_argon2id ON apikey.key IS 'Only a key that was generated here has a tag. Leave it NULL.';
+COMMENT ON CONSTRAINT expires_after_creation ON apikey.key IS 'A key expires after it was created. To end a key now, use apikey_revoke.';
+COMMENT ON CONSTRAINT disabled_after_creation ON apikey.key IS 'A key is disabled after it was created.';
+COMMENT ON CONSTRAINT revoked_after_creation ON apikey.key IS 'A key is revoked after it was created.';
+COMMENT ON CONSTRAINT revoked_details ON apikey.key IS 'A revoked key says by whom; a key that is not revoked has no reason for it.';
+
+ALTER TABLE apikey.scope
+    DROP CONSTRAINT scope_name_shape,
+    DROP CONSTRAINT scope_description_not_blank;
+ALTER TABLE apikey.scope
+    ADD CONSTRAINT scope_name_shape CHECK (
+        name ~ '^[A-Za-z0-9_.:/-]{1,64}$'
+        OR apikey.refuse_row('scope_name_shape')),
+    ADD CONSTRAINT scope_description_not_blank CHECK (
+        description COLLATE "C" ~ '\S'
+        OR apikey.refuse_row('scope_description_not_blank'));
+COMMENT ON CONSTRAINT scope_name_shape ON apikey.scope IS 'A scope has 1 to 64 characters of A-Z a-z 0-9 _ . : / -';
+COMMENT ON CONSTRAINT scope_description_not_blank ON apikey.scope IS 'A description says something.';
+
+ALTER TABLE apikey.event
+    DROP CONSTRAINT event_action;
+ALTER TABLE apikey.event
+    ADD CONSTRAINT event_action CHECK (
+        action IN ('create', 'import', 'change', 'rotate', 'disable', 'enable', 'revoke', 'delete')
+        OR apikey.refuse_row('event_action'));
+COMMENT ON CONSTRAINT event_action ON apikey.event IS 'The actions that there are.';
+
+ALTER TABLE apikey.usage
+    DROP CONSTRAINT usage_counts,
+    DROP CONSTRAINT usage_address_of_a_use;
+ALTER TABLE apikey.usage
+    ADD CONSTRAINT usage_counts CHECK (
+        accepted >= 0 AND refused >= 0 AND slot_accepted >= 0 AND slot_refused >= 0
+        OR apikey.refuse_row('usage_counts')),
+    ADD CONSTRAINT usage_address_of_a_use CHECK (
+        last_used_at IS NOT NULL OR last_used_ip IS NULL
+        OR apikey.refuse_row('usage_address_of_a_use'));
+COMMENT ON CONSTRAINT usage_counts ON apikey.usage IS 'A count is not negative.';
+COMMENT ON CONSTRAINT usage_address_of_a_use ON apikey.usage IS 'An address is that of a use.';
+
+DROP INDEX apikey.key_tenant_owner_name_live;
+CREATE UNIQUE INDEX key_tenant_owner_name_live
+    ON apikey.key (tenant COLLATE "C", owner COLLATE "C", name COLLATE "C")
+ WHERE revoked_at IS NULL AND replaced_by IS NULL;
+COMMENT ON INDEX apikey.key_tenant_owner_name_live IS 'A name is unique among the live keys (not revoked, not replaced) of its owner in a tenant.';
+
+CREATE FUNCTION apikey.refuse_missing_value() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Without the hash.
+    new_row CONSTANT jsonb := to_jsonb(NEW) || jsonb_build_object('verifier', left(NEW.verifier, 0));
+    missing text;
+BEGIN
+    SELECT a.attname INTO missing
+      FROM pg_attribute AS a
+     WHERE a.attrelid = TG_RELID AND a.attnotnull AND new_row -> a.attname = 'null'
+     ORDER BY a.attnum LIMIT 1;
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'not_null_violation',
+            MESSAGE = format('%I of an API key is NULL', missing),
+            HINT = format('Give a value for %I.', missing),
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            COLUMN = missing;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION apikey.refuse_missing_value() IS 'Trigger: refuses a row without a value that it must have, with a hint, and without showing it';
+
+-- By its name the last one that fires: another one may fill a value in.
+CREATE TRIGGER values_are_given BEFORE INSERT OR UPDATE ON apikey.key FOR EACH ROW
+WHEN (num_nulls(NEW.prefix, NEW.verifier, NEW.name, NEW.owner, NEW.auth, NEW.created_at, NEW.created_by,
+                NEW.tenant, NEW.metadata) > 0)
+EXECUTE FUNCTION apikey.refuse_missing_value();
+COMMENT ON TRIGGER values_are_given ON apikey.key IS 'A value that is missing is an error that shows no hash';
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER values_are_given;
+
+-- The trail keeps a null that is in metadata.
+CREATE OR REPLACE FUNCTION apikey.record_event() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Of a verifier and its tag no more than the method: $argon2id, pbkdf2_sha256 …
+    old_row jsonb := '{}';
+    new_row jsonb := '{}';
+    action  text;
+    changed jsonb;
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        old_row := to_jsonb(OLD) - 'tag' || jsonb_build_object('verifier', substring(OLD.verifier FROM '[a-z0-9_]+'));
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        new_row := to_jsonb(NEW) - 'tag' || jsonb_build_object('verifier', substring(NEW.verifier FROM '[a-z0-9_]+'));
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        SELECT jsonb_object_agg(n.key, jsonb_build_object('from', old_row -> n.key, 'to', n.value)) INTO changed
+          FROM jsonb_each(new_row) AS n
+         WHERE n.value IS DISTINCT FROM old_row -> n.key
+            OR n.key = 'verifier' AND (NEW.verifier, NEW.tag) IS DISTINCT FROM (OLD.verifier, OLD.tag);
+        IF changed IS NULL THEN
+            RETURN NULL;
+        END IF;
+        action := CASE
+            WHEN OLD.replaced_by IS NULL AND NEW.replaced_by IS NOT NULL THEN 'rotate'
+            WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN 'revoke'
+            WHEN OLD.disabled_at IS NULL AND NEW.disabled_at IS NOT NULL THEN 'disable'
+            WHEN OLD.disabled_at IS NOT NULL AND NEW.disabled_at IS NULL THEN 'enable'
+            ELSE 'change'
+        END;
+    ELSE
+        -- Without the columns that are NULL; a null in metadata is somebody's.
+        SELECT jsonb_object_agg(n.key, n.value) INTO changed
+          FROM jsonb_each(old_row || new_row) AS n
+         WHERE n.value <> 'null';
+        action := CASE
+            WHEN TG_OP = 'DELETE' THEN 'delete'
+            WHEN NEW.created_at = now() THEN 'create'
+            ELSE 'import'
+        END;
+    END IF;
+    INSERT INTO apikey.event (action, prefix, changed)
+    VALUES (action, (old_row || new_row) ->> 'prefix', changed);
+    RETURN NULL;
+END
+$$;
+
+------------------------------------------------------------------------------------------------------
+-- A key that was deleted and comes back inherits no counts
+------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION apikey.usage_in_memory_of(prefix text)
+RETURNS TABLE (slot bigint, accepted bigint, refused bigint)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'usage_in_memory_of_wrapper';
+COMMENT ON FUNCTION apikey.usage_in_memory_of(text) IS 'The same of one key, if that has a slot';
+
+-- A slot outlives the row: a key that was deleted and comes back finds what it had counted. That is noted as
+-- being in the counts already.
+CREATE FUNCTION apikey.begin_usage() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    m record;
+BEGIN
+    SELECT * INTO m FROM apikey.usage_in_memory_of(NEW.prefix);
+    IF m.slot IS NOT NULL THEN
+        -- A restore may have brought the counts before the key.
+        UPDATE apikey.usage AS u
+           SET slot = m.slot, slot_accepted = m.accepted, slot_refused = m.refused
+         WHERE u.prefix = NEW.prefix;
+        IF NOT FOUND THEN
+            INSERT INTO apikey.usage (prefix, accepted, refused, slot, slot_accepted, slot_refused)
+            VALUES (NEW.prefix, 0, 0, m.slot, m.accepted, m.refused);
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION apikey.begin_usage() IS 'Trigger: a new key has no uses, whatever memory has of an older one of its prefix';
+
+CREATE TRIGGER begin_usage AFTER INSERT ON apikey.key FOR EACH ROW
+EXECUTE FUNCTION apikey.begin_usage();
+COMMENT ON TRIGGER begin_usage ON apikey.key IS 'A key that was deleted and comes back inherits no counts';
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER begin_usage;
+
+CREATE FUNCTION apikey.restore_usage() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE apikey.usage AS u
+       SET accepted = NEW.accepted, refused = NEW.refused,
+           last_used_at = NEW.last_used_at, last_used_ip = NEW.last_used_ip
+     WHERE u.prefix = NEW.prefix AND u.accepted = 0 AND u.refused = 0 AND u.last_used_at IS NULL;
+    RETURN CASE WHEN FOUND THEN NULL ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION apikey.restore_usage() IS 'Trigger: counts that come after their key, as from a dump, take the place of none';
+
+CREATE TRIGGER restore_usage BEFORE INSERT ON apikey.usage FOR EACH ROW
+EXECUTE FUNCTION apikey.restore_usage();
+COMMENT ON TRIGGER restore_usage ON apikey.usage IS 'A key that was brought back may have a row without counts already';
+ALTER TABLE apikey.usage ENABLE ALWAYS TRIGGER restore_usage;
+
+-- It also adds up counts that are too large together.
+CREATE OR REPLACE VIEW @extschema@.apikeys AS
+SELECT k.prefix,
+       k.name,
+       k.owner,
+       CASE
+           WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+           WHEN k.expires_at <= clock_timestamp() THEN 'expired'
+           WHEN k.disabled_at IS NOT NULL THEN 'disabled'
+           WHEN k.replaced_by IS NOT NULL THEN 'rotating'
+           WHEN k.expires_at <= clock_timestamp() + interval '7 days' THEN 'expiring'
+           ELSE 'active'
+       END AS status,
+       k.auth,
+       k.allowed_ips,
+       k.created_at,
+       k.created_by,
+       k.expires_at,
+       k.disabled_at,
+       k.revoked_at,
+       k.revoked_by,
+       k.revoke_reason,
+       k.tenant,
+       k.metadata,
+       k.replaced_by,
+       greatest(u.last_used_at, beyond.last_used_at) AS last_used_at,
+       CASE
+           WHEN beyond.last_used_at >= coalesce(u.last_used_at, '-infinity') THEN m.last_used_ip
+           ELSE u.last_used_ip
+       END AS last_used_ip,
+       -- What is stored, and what memory has beyond it. The sum may be too large for a bigint.
+       least(coalesce(u.accepted, 0) + beyond.accepted::numeric, 9223372036854775807)::bigint AS accepted,
+       least(coalesce(u.refused, 0) + beyond.refused::numeric, 9223372036854775807)::bigint AS refused
+  FROM apikey.key AS k
+  LEFT JOIN apikey.usage AS u ON u.prefix = k.prefix
+  LEFT JOIN apikey.usage_in_memory() AS m ON m.prefix = k.prefix
+ CROSS JOIN LATERAL (
+           SELECT CASE WHEN u.slot = m.slot THEN u.slot_accepted ELSE 0 END AS accepted,
+                  CASE WHEN u.slot = m.slot THEN u.slot_refused ELSE 0 END AS refused
+       ) AS stored
+ CROSS JOIN LATERAL (
+           SELECT greatest(m.accepted - stored.accepted, 0) AS accepted,
+                  greatest(m.refused - stored.refused, 0) AS refused,
+                  CASE WHEN m.accepted > stored.accepted THEN m.last_used_at END AS last_used_at
+       ) AS beyond;
+
+------------------------------------------------------------------------------------------------------
+-- Owners and grants
+------------------------------------------------------------------------------------------------------
+
+-- Whoever the extension was handed over to owns what is new, too.
+DO $$
+DECLARE
+    added record;
+BEGIN
+    FOR added IN
+        SELECT p.oid::regprocedure AS name, k.relowner::regrole AS owner
+          FROM pg_extension AS e
+          JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+          JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+          JOIN pg_class AS k ON k.oid = 'apikey.key'::regclass
+         WHERE e.extname = 'apikey' AND p.proowner <> k.relowner
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %s', added.name, added.owner);
+    END LOOP;
+END
+$$;
+
+-- Nothing is granted to anybody, whatever Postgres or ALTER DEFAULT PRIVILEGES granted, but what the install script grants.
+DO $$
+DECLARE
+    granted record;
+BEGIN
+    FOR granted IN
+        SELECT p.oid::regprocedure AS name, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+          FROM pg_proc AS p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+         WHERE a.grantee <> p.proowner
+           AND p.oid IN ('apikey.refuse_row(text)'::regprocedure, 'apikey.refuse_missing_value()'::regprocedure,
+                         'apikey.usage_in_memory_of(text)'::regprocedure, 'apikey.begin_usage()'::regprocedure,
+                         'apikey.restore_usage()'::regprocedure)
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', granted.name, granted.grantee);
+    END LOOP;
+END
+$$;
+
+-- But for this: Postgres asks whoever writes a row for EXECUTE on what its constraints call. Nobody can call it by its
+-- name without USAGE on the schema, and all that it does is to raise an error.
+GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO PUBLIC;

@@ -45,9 +45,32 @@ $$;
 CREATE SCHEMA apikey;
 COMMENT ON SCHEMA apikey IS 'Storage and internals of the extension apikey';
 
+-- Each rule below is a constraint that says why it refuses a row: the comment on it is the hint that whoever breaks
+-- it is given. Postgres's own error would have no hint, and show the row with its hash.
+CREATE FUNCTION apikey.refuse_row(rule text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    named text;
+    said  text;
+BEGIN
+    SELECT r.relname, obj_description(c.oid, 'pg_constraint') INTO named, said
+      FROM pg_constraint AS c JOIN pg_class AS r ON r.oid = c.conrelid
+     WHERE c.connamespace = 'apikey'::regnamespace AND c.conname = rule;
+    RAISE EXCEPTION USING
+        ERRCODE = 'check_violation',
+        MESSAGE = format('the row would break the rule "%s"', rule),
+        HINT = coalesce(said, 'See the constraints of the table.'),
+        SCHEMA = 'apikey',
+        TABLE = coalesce(named, ''),
+        CONSTRAINT = rule;
+END
+$$;
+COMMENT ON FUNCTION apikey.refuse_row(text) IS 'Refuses a row that breaks a rule, with the comment on the rule as hint';
+
 -- A plain INSERT, UPDATE or DELETE is a first-class way to manage keys: every rule about a key is a
--- constraint or a trigger of this table. The comment on a constraint is the hint that apikey_create
--- gives to whoever breaks it.
+-- constraint or a trigger of this table. No rule depends on the database's locale.
 CREATE TABLE apikey.key (
     prefix        text COLLATE "C" NOT NULL,
     verifier      text COLLATE "C" NOT NULL,
@@ -68,15 +91,21 @@ CREATE TABLE apikey.key (
     tag           integer,
 
     CONSTRAINT key_pkey PRIMARY KEY (prefix),
-    CONSTRAINT prefix_shape CHECK (prefix ~ '^[A-Za-z0-9]{8}$'),
+    CONSTRAINT prefix_shape CHECK (
+        prefix ~ '^[A-Za-z0-9]{8}$'
+        OR apikey.refuse_row('prefix_shape')),
     CONSTRAINT verifier_shape CHECK (
         verifier ~ '^\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'
         OR verifier ~ '^argon2\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}$'
         OR verifier ~ '^pbkdf2_sha256\$[0-9]{1,7}\$[A-Za-z0-9]{1,128}\$[A-Za-z0-9+/]{43}=$'
         OR verifier ~ '^sha512\$\$[0-9a-f]{128}$'
-    ),
-    CONSTRAINT name_not_blank CHECK (name ~ '\S' AND length(name) <= 200),
-    CONSTRAINT owner_not_blank CHECK (owner ~ '\S' AND length(owner) <= 200),
+        OR apikey.refuse_row('verifier_shape')),
+    CONSTRAINT name_not_blank CHECK (
+        name COLLATE "C" ~ '\S' AND length(name) <= 200
+        OR apikey.refuse_row('name_not_blank')),
+    CONSTRAINT owner_not_blank CHECK (
+        owner COLLATE "C" ~ '\S' AND length(owner) <= 200
+        OR apikey.refuse_row('owner_not_blank')),
     CONSTRAINT auth_shape CHECK (
         CASE jsonb_typeof(auth)
             WHEN 'string' THEN
@@ -91,7 +120,7 @@ CREATE TABLE apikey.key (
                     '$.keyvalue() ? (@.value.type() != "boolean" || !(@.key like_regex "^[A-Za-z0-9_.:/-]{1,64}$"))')
             ELSE false
         END
-    ),
+        OR apikey.refuse_row('auth_shape')),
     CONSTRAINT allowed_ips_not_empty CHECK (
         CASE
             WHEN allowed_ips IS NULL THEN true
@@ -99,21 +128,36 @@ CREATE TABLE apikey.key (
                 cardinality(allowed_ips) <= 64 AND array_position(allowed_ips, NULL) IS NULL
             ELSE false
         END
-    ),
-    CONSTRAINT tenant_shape CHECK (length(tenant) <= 200 AND tenant !~ '^\s|\s$'),
-    CONSTRAINT metadata_is_object CHECK (jsonb_typeof(metadata) = 'object' AND length(metadata::text) <= 8192),
-    CONSTRAINT replaced_by_shape CHECK (replaced_by ~ '^[A-Za-z0-9]{8}$' AND replaced_by <> prefix),
-    CONSTRAINT tag_of_argon2id CHECK (tag IS NULL OR verifier LIKE '$argon2id$%'),
-    CONSTRAINT expires_after_creation CHECK (expires_at >= created_at),
-    CONSTRAINT disabled_after_creation CHECK (disabled_at >= created_at),
-    CONSTRAINT revoked_after_creation CHECK (revoked_at >= created_at),
+        OR apikey.refuse_row('allowed_ips_not_empty')),
+    CONSTRAINT tenant_shape CHECK (
+        length(tenant) <= 200 AND tenant COLLATE "C" !~ '^\s|\s$'
+        OR apikey.refuse_row('tenant_shape')),
+    CONSTRAINT metadata_is_object CHECK (
+        jsonb_typeof(metadata) = 'object' AND length(metadata::text) <= 8192
+        OR apikey.refuse_row('metadata_is_object')),
+    CONSTRAINT replaced_by_shape CHECK (
+        replaced_by IS NULL
+        OR replaced_by ~ '^[A-Za-z0-9]{8}$' AND replaced_by <> prefix
+        OR apikey.refuse_row('replaced_by_shape')),
+    CONSTRAINT tag_of_argon2id CHECK (
+        tag IS NULL OR verifier LIKE '$argon2id$%'
+        OR apikey.refuse_row('tag_of_argon2id')),
+    CONSTRAINT expires_after_creation CHECK (
+        expires_at IS NULL OR expires_at >= created_at
+        OR apikey.refuse_row('expires_after_creation')),
+    CONSTRAINT disabled_after_creation CHECK (
+        disabled_at IS NULL OR disabled_at >= created_at
+        OR apikey.refuse_row('disabled_after_creation')),
+    CONSTRAINT revoked_after_creation CHECK (
+        revoked_at IS NULL OR revoked_at >= created_at
+        OR apikey.refuse_row('revoked_after_creation')),
     CONSTRAINT revoked_details CHECK (
-        (revoked_at IS NULL) = (revoked_by IS NULL)
-        AND (revoked_at IS NOT NULL OR revoke_reason IS NULL)
-    )
+        (revoked_at IS NULL) = (revoked_by IS NULL) AND (revoked_at IS NOT NULL OR revoke_reason IS NULL)
+        OR apikey.refuse_row('revoked_details'))
 );
 
-CREATE UNIQUE INDEX key_tenant_owner_name_live ON apikey.key (tenant, owner, name)
+CREATE UNIQUE INDEX key_tenant_owner_name_live
+    ON apikey.key (tenant COLLATE "C", owner COLLATE "C", name COLLATE "C")
  WHERE revoked_at IS NULL AND replaced_by IS NULL;
 
 -- pg_dump leaves the rows of an extension's tables out unless they are named here.
@@ -154,6 +198,41 @@ COMMENT ON CONSTRAINT revoked_after_creation ON apikey.key IS 'A key is revoked 
 COMMENT ON CONSTRAINT revoked_details ON apikey.key IS 'A revoked key says by whom; a key that is not revoked has no reason for it.';
 COMMENT ON INDEX apikey.key_tenant_owner_name_live IS 'A name is unique among the live keys (not revoked, not replaced) of its owner in a tenant.';
 
+CREATE FUNCTION apikey.refuse_missing_value() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Without the hash.
+    new_row CONSTANT jsonb := to_jsonb(NEW) || jsonb_build_object('verifier', left(NEW.verifier, 0));
+    missing text;
+BEGIN
+    SELECT a.attname INTO missing
+      FROM pg_attribute AS a
+     WHERE a.attrelid = TG_RELID AND a.attnotnull AND new_row -> a.attname = 'null'
+     ORDER BY a.attnum LIMIT 1;
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'not_null_violation',
+            MESSAGE = format('%I of an API key is NULL', missing),
+            HINT = format('Give a value for %I.', missing),
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            COLUMN = missing;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION apikey.refuse_missing_value() IS 'Trigger: refuses a row without a value that it must have, with a hint, and without showing it';
+
+-- By its name the last one that fires: another one may fill a value in.
+CREATE TRIGGER values_are_given BEFORE INSERT OR UPDATE ON apikey.key FOR EACH ROW
+WHEN (num_nulls(NEW.prefix, NEW.verifier, NEW.name, NEW.owner, NEW.auth, NEW.created_at, NEW.created_by,
+                NEW.tenant, NEW.metadata) > 0)
+EXECUTE FUNCTION apikey.refuse_missing_value();
+COMMENT ON TRIGGER values_are_given ON apikey.key IS 'A value that is missing is an error that shows no hash';
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER values_are_given;
+
 ------------------------------------------------------------------------------------------------------
 -- Known scopes
 ------------------------------------------------------------------------------------------------------
@@ -164,8 +243,12 @@ CREATE TABLE apikey.scope (
     description text NOT NULL,
 
     CONSTRAINT scope_pkey PRIMARY KEY (name),
-    CONSTRAINT scope_name_shape CHECK (name ~ '^[A-Za-z0-9_.:/-]{1,64}$'),
-    CONSTRAINT scope_description_not_blank CHECK (description ~ '\S')
+    CONSTRAINT scope_name_shape CHECK (
+        name ~ '^[A-Za-z0-9_.:/-]{1,64}$'
+        OR apikey.refuse_row('scope_name_shape')),
+    CONSTRAINT scope_description_not_blank CHECK (
+        description COLLATE "C" ~ '\S'
+        OR apikey.refuse_row('scope_description_not_blank'))
 );
 SELECT pg_extension_config_dump('apikey.scope', '');
 COMMENT ON TABLE apikey.scope IS 'The scopes that auth may name; while it is empty, auth may name any';
@@ -320,7 +403,9 @@ CREATE TABLE apikey.event (
     application_name text DEFAULT current_setting('application_name'),
 
     CONSTRAINT event_pkey PRIMARY KEY (id),
-    CONSTRAINT event_action CHECK (action IN ('create', 'import', 'change', 'rotate', 'disable', 'enable', 'revoke', 'delete'))
+    CONSTRAINT event_action CHECK (
+        action IN ('create', 'import', 'change', 'rotate', 'disable', 'enable', 'revoke', 'delete')
+        OR apikey.refuse_row('event_action'))
 );
 CREATE INDEX event_prefix_at ON apikey.event (prefix, at);
 CREATE INDEX event_at ON apikey.event (at);
@@ -373,7 +458,10 @@ BEGIN
             ELSE 'change'
         END;
     ELSE
-        changed := jsonb_strip_nulls(old_row || new_row);
+        -- Without the columns that are NULL; a null in metadata is somebody's.
+        SELECT jsonb_object_agg(n.key, n.value) INTO changed
+          FROM jsonb_each(old_row || new_row) AS n
+         WHERE n.value <> 'null';
         action := CASE
             WHEN TG_OP = 'DELETE' THEN 'delete'
             WHEN NEW.created_at = now() THEN 'create'
@@ -946,8 +1034,12 @@ CREATE TABLE apikey.usage (
     slot_refused  bigint NOT NULL,
 
     CONSTRAINT usage_pkey PRIMARY KEY (prefix),
-    CONSTRAINT usage_counts CHECK (accepted >= 0 AND refused >= 0 AND slot_accepted >= 0 AND slot_refused >= 0),
-    CONSTRAINT usage_address_of_a_use CHECK (last_used_at IS NOT NULL OR last_used_ip IS NULL)
+    CONSTRAINT usage_counts CHECK (
+        accepted >= 0 AND refused >= 0 AND slot_accepted >= 0 AND slot_refused >= 0
+        OR apikey.refuse_row('usage_counts')),
+    CONSTRAINT usage_address_of_a_use CHECK (
+        last_used_at IS NOT NULL OR last_used_ip IS NULL
+        OR apikey.refuse_row('usage_address_of_a_use'))
 )
 -- Room for the next version of a row beside it, so that no index changes.
 WITH (fillfactor = 50);
@@ -987,6 +1079,61 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED STRICT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'usage_in_memory_wrapper';
 COMMENT ON FUNCTION apikey.usage_in_memory() IS 'What the slots of shared memory have counted for keys of this database since each was given its slot; whoever reads the view apikeys needs EXECUTE on it';
 
+CREATE FUNCTION apikey.usage_in_memory_of(prefix text)
+RETURNS TABLE (slot bigint, accepted bigint, refused bigint)
+LANGUAGE c VOLATILE PARALLEL RESTRICTED STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'usage_in_memory_of_wrapper';
+COMMENT ON FUNCTION apikey.usage_in_memory_of(text) IS 'The same of one key, if that has a slot';
+
+-- A slot outlives the row: a key that was deleted and comes back finds what it had counted. That is noted as
+-- being in the counts already.
+CREATE FUNCTION apikey.begin_usage() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    m record;
+BEGIN
+    SELECT * INTO m FROM apikey.usage_in_memory_of(NEW.prefix);
+    IF m.slot IS NOT NULL THEN
+        -- A restore may have brought the counts before the key.
+        UPDATE apikey.usage AS u
+           SET slot = m.slot, slot_accepted = m.accepted, slot_refused = m.refused
+         WHERE u.prefix = NEW.prefix;
+        IF NOT FOUND THEN
+            INSERT INTO apikey.usage (prefix, accepted, refused, slot, slot_accepted, slot_refused)
+            VALUES (NEW.prefix, 0, 0, m.slot, m.accepted, m.refused);
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION apikey.begin_usage() IS 'Trigger: a new key has no uses, whatever memory has of an older one of its prefix';
+
+CREATE TRIGGER begin_usage AFTER INSERT ON apikey.key FOR EACH ROW
+EXECUTE FUNCTION apikey.begin_usage();
+COMMENT ON TRIGGER begin_usage ON apikey.key IS 'A key that was deleted and comes back inherits no counts';
+ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER begin_usage;
+
+CREATE FUNCTION apikey.restore_usage() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE apikey.usage AS u
+       SET accepted = NEW.accepted, refused = NEW.refused,
+           last_used_at = NEW.last_used_at, last_used_ip = NEW.last_used_ip
+     WHERE u.prefix = NEW.prefix AND u.accepted = 0 AND u.refused = 0 AND u.last_used_at IS NULL;
+    RETURN CASE WHEN FOUND THEN NULL ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION apikey.restore_usage() IS 'Trigger: counts that come after their key, as from a dump, take the place of none';
+
+CREATE TRIGGER restore_usage BEFORE INSERT ON apikey.usage FOR EACH ROW
+EXECUTE FUNCTION apikey.restore_usage();
+COMMENT ON TRIGGER restore_usage ON apikey.usage IS 'A key that was brought back may have a row without counts already';
+ALTER TABLE apikey.usage ENABLE ALWAYS TRIGGER restore_usage;
+
 ------------------------------------------------------------------------------------------------------
 -- Looking at keys
 ------------------------------------------------------------------------------------------------------
@@ -1015,19 +1162,26 @@ SELECT k.prefix,
        k.tenant,
        k.metadata,
        k.replaced_by,
-       greatest(u.last_used_at, m.last_used_at) AS last_used_at,
+       greatest(u.last_used_at, beyond.last_used_at) AS last_used_at,
        CASE
-           WHEN m.last_used_at >= coalesce(u.last_used_at, '-infinity') THEN m.last_used_ip
+           WHEN beyond.last_used_at >= coalesce(u.last_used_at, '-infinity') THEN m.last_used_ip
            ELSE u.last_used_ip
        END AS last_used_ip,
-       -- What is stored, and what memory has beyond it.
-       coalesce(u.accepted, 0)
-           + coalesce(m.accepted - CASE WHEN u.slot = m.slot THEN u.slot_accepted ELSE 0 END, 0) AS accepted,
-       coalesce(u.refused, 0)
-           + coalesce(m.refused - CASE WHEN u.slot = m.slot THEN u.slot_refused ELSE 0 END, 0) AS refused
+       -- What is stored, and what memory has beyond it. The sum may be too large for a bigint.
+       least(coalesce(u.accepted, 0) + beyond.accepted::numeric, 9223372036854775807)::bigint AS accepted,
+       least(coalesce(u.refused, 0) + beyond.refused::numeric, 9223372036854775807)::bigint AS refused
   FROM apikey.key AS k
   LEFT JOIN apikey.usage AS u ON u.prefix = k.prefix
-  LEFT JOIN apikey.usage_in_memory() AS m ON m.prefix = k.prefix;
+  LEFT JOIN apikey.usage_in_memory() AS m ON m.prefix = k.prefix
+ CROSS JOIN LATERAL (
+           SELECT CASE WHEN u.slot = m.slot THEN u.slot_accepted ELSE 0 END AS accepted,
+                  CASE WHEN u.slot = m.slot THEN u.slot_refused ELSE 0 END AS refused
+       ) AS stored
+ CROSS JOIN LATERAL (
+           SELECT greatest(m.accepted - stored.accepted, 0) AS accepted,
+                  greatest(m.refused - stored.refused, 0) AS refused,
+                  CASE WHEN m.accepted > stored.accepted THEN m.last_used_at END AS last_used_at
+       ) AS beyond;
 COMMENT ON VIEW @extschema@.apikeys IS 'Everything about each API key but its hash';
 COMMENT ON COLUMN @extschema@.apikeys.prefix IS 'The public half of the key, which names it';
 COMMENT ON COLUMN @extschema@.apikeys.name IS 'What the key is for';
@@ -1105,3 +1259,7 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- But for this: Postgres asks whoever writes a row for EXECUTE on what its constraints call. Nobody can call it by its
+-- name without USAGE on the schema, and all that it does is to raise an error.
+GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO PUBLIC;

@@ -67,6 +67,11 @@ impl UsageMemory {
         self.table.read().collect()
     }
 
+    fn read_of(self, key: KeyId) -> Option<Usage> {
+        let _shared = Lock::shared(self.lock);
+        self.table.read_of(key)
+    }
+
     fn unwritten(self) -> Vec<Usage> {
         let _shared = Lock::shared(self.lock);
         self.table.unwritten().collect()

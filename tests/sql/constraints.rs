@@ -1,7 +1,8 @@
 //! A wrong row is impossible, whoever writes it.
 
 use apikey_core::Auth;
-use apikey_tests::{Database, one, refused};
+use apikey_tests::{Database, Refusal, one, refused};
+use postgres::Client;
 use std::collections::BTreeSet;
 
 /// Updates that a constraint must refuse.
@@ -41,6 +42,31 @@ const WRONG: &[(&str, &str)] = &[
     ("revoked_details", "revoked_by = 'me'"),
 ];
 
+/// What the comment on a rule says, which is the hint of an error.
+fn comment(client: &mut Client, rule: &str) -> String {
+    let query = format!(
+        "SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint
+          WHERE conname = '{rule}' AND connamespace = 'apikey'::regnamespace"
+    );
+    one(client, &query).unwrap()
+}
+
+/// It says which rule, and what that is, and shows nothing of the row.
+#[track_caller]
+fn assert_explained(client: &mut Client, refusal: &Refusal, rule: &str) {
+    assert_eq!(refusal.sqlstate(), "23514", "{}", refusal.whole());
+    assert!(refusal.message().contains(&format!("\"{rule}\"")), "{}", refusal.message());
+    assert_eq!(refusal.constraint(), rule);
+    assert_eq!(refusal.hint(), comment(client, rule));
+    assert_shows_nothing(refusal);
+}
+
+#[track_caller]
+fn assert_shows_nothing(refusal: &Refusal) {
+    assert_eq!(refusal.detail(), "", "{}", refusal.whole());
+    assert!(!refusal.whole().contains("argon2id$v"), "{}", refusal.whole());
+}
+
 #[test]
 fn every_constraint_refuses_its_wrong_rows() {
     let database = Database::new();
@@ -49,8 +75,7 @@ fn every_constraint_refuses_its_wrong_rows() {
     let mut seen = BTreeSet::from(["prefix_shape", "revoked_after_creation"]);
     for (constraint, change) in WRONG.iter().filter(|(name, _)| *name != "revoked_after_creation") {
         let refusal = refused(client.batch_execute(&format!("UPDATE apikey.key SET {change}")));
-        assert_eq!(refusal.sqlstate(), "23514", "{change}: {}", refusal.message());
-        assert!(refusal.message().contains(&format!("\"{constraint}\"")), "{}", refusal.message());
+        assert_explained(&mut client, &refusal, constraint);
         seen.insert(constraint);
     }
     let insert = |prefix: &str, revoked_at: &str| {
@@ -61,10 +86,10 @@ fn every_constraint_refuses_its_wrong_rows() {
     };
     for prefix in ["", "Short12", "TooLong12", "Has.Dot1", "Has Spac", "Non\u{e9}Asci"] {
         let refusal = refused(client.batch_execute(&insert(prefix, "now()")));
-        assert!(refusal.message().contains("\"prefix_shape\""), "{}", refusal.message());
+        assert_explained(&mut client, &refusal, "prefix_shape");
     }
     let refusal = refused(client.batch_execute(&insert("Goodpref", "'2020-01-01'")));
-    assert!(refusal.message().contains("\"revoked_after_creation\""), "{}", refusal.message());
+    assert_explained(&mut client, &refusal, "revoked_after_creation");
 
     let all = one(
         &mut client,
@@ -72,6 +97,103 @@ fn every_constraint_refuses_its_wrong_rows() {
           WHERE conrelid = 'apikey.key'::regclass AND contype = 'c'",
     );
     assert_eq!(all.unwrap(), seen.into_iter().collect::<Vec<_>>().join(" "));
+}
+
+/// A rule is explained to whoever may write, by whichever statement.
+#[test]
+fn a_broken_rule_is_explained_by_every_way_to_a_row() {
+    let mut database = Database::new();
+    let writer = database.login("writer", "");
+    let key = database.key("'event'");
+    let mut client = database.superuser();
+    let grant = "GRANT USAGE ON SCHEMA apikey TO ROLE; GRANT SELECT (prefix, name), UPDATE (name) ON apikey.key TO ROLE";
+    client.batch_execute(&grant.replace("ROLE", &writer.role)).unwrap();
+    let mut theirs = database.connect(&writer);
+    theirs.batch_execute("UPDATE apikey.key SET name = 'till'").unwrap();
+    for statement in [
+        "UPDATE apikey.key SET name = ''",
+        "DO $$ BEGIN UPDATE apikey.key SET name = ''; END $$",
+        "PREPARE p (text) AS UPDATE apikey.key SET name = $1; EXECUTE p (' ')",
+    ] {
+        let refusal = refused(theirs.batch_execute(statement));
+        assert_explained(&mut client, &refusal, "name_not_blank");
+    }
+    let verifier = one(&mut client, "SELECT verifier FROM apikey.key").unwrap();
+    let insert = "INSERT INTO apikey.key (prefix, verifier, name, auth) SELECT prefix, verifier, '', auth FROM apikey.key";
+    for statement in [
+        insert.to_owned(),
+        format!("{insert} ON CONFLICT DO NOTHING"),
+        // As logical replication does it.
+        format!("SET session_replication_role = replica; {insert}"),
+        "RESET session_replication_role; UPDATE apikey.key SET name = ''".to_owned(),
+    ] {
+        let refusal = refused(client.batch_execute(&statement));
+        assert_explained(&mut database.superuser(), &refusal, "name_not_blank");
+    }
+    let copy = "COPY apikey.key (prefix, verifier, name, auth) FROM STDIN";
+    let copied = client.copy_in(copy).and_then(|mut rows| {
+        let row = format!("Goodpref\t{verifier}\t \t\"event\"\n");
+        std::io::Write::write_all(&mut rows, row.as_bytes()).unwrap();
+        rows.finish()
+    });
+    let refusal = refused(copied);
+    assert_eq!((refusal.constraint(), refusal.detail()), ("name_not_blank", ""));
+    assert_eq!(refusal.hint(), comment(&mut client, "name_not_blank"));
+    for (rule, statement) in [
+        ("scope_name_shape", "INSERT INTO apikey.scope VALUES ('a b', 'two words')"),
+        ("scope_description_not_blank", "INSERT INTO apikey.scope VALUES ('a', ' ')"),
+        (
+            "event_action",
+            "INSERT INTO apikey.event (action, prefix, changed) VALUES ('x', 'Goodpref', '{}')",
+        ),
+        (
+            "usage_counts",
+            "INSERT INTO apikey.usage VALUES ('Goodpref', -1, 0, NULL, NULL, 0, 0, 0)",
+        ),
+        (
+            "usage_address_of_a_use",
+            "INSERT INTO apikey.usage VALUES ('Goodpref', 0, 0, NULL, '::1', 0, 0, 0)",
+        ),
+    ] {
+        let refusal = refused(client.batch_execute(statement));
+        assert_explained(&mut client, &refusal, rule);
+    }
+    assert!(one(&mut client, &format!("SELECT apikey_check('{key}', NULL)")).is_some());
+}
+
+#[test]
+fn a_missing_value_is_named_and_no_row_is_shown() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    database.key("'event'");
+    let columns = "SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'apikey.key'::regclass AND attnum > 0 AND attnotnull";
+    let columns = one(&mut client, columns).unwrap();
+    assert!(columns.split(' ').count() > 8, "{columns}");
+    for column in columns.split(' ') {
+        for role in ["origin", "replica"] {
+            let update = format!(
+                "SET session_replication_role = {role}; UPDATE apikey.key SET {column} = NULL"
+            );
+            let refusal = refused(client.batch_execute(&update));
+            let expected = if column == "prefix" { "55000" } else { "23502" };
+            assert_eq!(refusal.sqlstate(), expected, "{}", refusal.whole());
+            assert!(refusal.message().contains(column) && !refusal.hint().is_empty());
+            assert_shows_nothing(&refusal);
+        }
+    }
+    client.batch_execute("RESET session_replication_role").unwrap();
+    let refusal = refused(client.batch_execute("INSERT INTO apikey.key (name) VALUES ('till')"));
+    assert_eq!((refusal.sqlstate(), refusal.hint()), ("23502", "Give a value for prefix."));
+    assert_shows_nothing(&refusal);
+    // A trigger of somebody else's may fill it in.
+    client
+        .batch_execute(
+            "CREATE FUNCTION fill_in() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN NEW.metadata := coalesce(NEW.metadata, '{}'); RETURN NEW; END $$;
+             CREATE TRIGGER fill_in BEFORE UPDATE ON apikey.key FOR EACH ROW EXECUTE FUNCTION fill_in();
+             UPDATE apikey.key SET metadata = NULL",
+        )
+        .unwrap();
 }
 
 #[test]

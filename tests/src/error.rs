@@ -24,6 +24,14 @@ impl Refusal {
         self.0.hint().unwrap_or_default()
     }
 
+    pub fn detail(&self) -> &str {
+        self.0.detail().unwrap_or_default()
+    }
+
+    pub fn constraint(&self) -> &str {
+        self.0.constraint().unwrap_or_default()
+    }
+
     /// Every field of it, to look for what must not be there.
     pub fn whole(&self) -> String {
         format!("{:?}", self.0)

@@ -111,6 +111,11 @@ impl<'a> UsageTable<'a> {
         self.0.iter().filter_map(Slot::read)
     }
 
+    /// What the key's slot has counted. Only under the table's lock.
+    pub fn read_of(self, key: KeyId) -> Option<Usage> {
+        self.bucket(key).iter().filter_map(Slot::read).find(|usage| usage.key == key)
+    }
+
     /// Those that have counted something that is not written yet. Only under the table's lock.
     pub fn unwritten(self) -> impl Iterator<Item = Usage> + 'a {
         self.0.iter().filter(|slot| !slot.is_written()).filter_map(Slot::read)

@@ -48,18 +48,27 @@ const STORE: &str = "
     WITH counted AS MATERIALIZED (
         SELECT * FROM unnest($1, $2, $3, $4, $5, $6::inet[]) AS c (prefix, slot, accepted, refused, at, ip)
     ), free AS MATERIALIZED (
-        SELECT u.prefix FROM apikey.usage AS u WHERE u.prefix = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED
+        SELECT u.prefix, u.slot, u.slot_accepted, u.slot_refused
+          FROM apikey.usage AS u WHERE u.prefix = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED
+    ), beyond AS (
+        SELECT c.*,
+               greatest(c.accepted - CASE WHEN f.slot = c.slot THEN f.slot_accepted ELSE 0 END, 0) AS new_accepted,
+               greatest(c.refused - CASE WHEN f.slot = c.slot THEN f.slot_refused ELSE 0 END, 0) AS new_refused
+          FROM counted AS c JOIN free AS f ON f.prefix = c.prefix
     ), updated AS (
         UPDATE apikey.usage AS u
-           SET accepted = u.accepted + c.accepted - CASE WHEN u.slot = c.slot THEN u.slot_accepted ELSE 0 END,
-               refused = u.refused + c.refused - CASE WHEN u.slot = c.slot THEN u.slot_refused ELSE 0 END,
-               last_used_at = greatest(u.last_used_at, c.at),
-               last_used_ip = CASE WHEN c.at >= coalesce(u.last_used_at, '-infinity') THEN c.ip ELSE u.last_used_ip END,
-               slot = c.slot,
-               slot_accepted = c.accepted,
-               slot_refused = c.refused
-          FROM counted AS c JOIN free AS f ON f.prefix = c.prefix
-         WHERE u.prefix = c.prefix
+           SET accepted = least(u.accepted + b.new_accepted::numeric, 9223372036854775807)::bigint,
+               refused = least(u.refused + b.new_refused::numeric, 9223372036854775807)::bigint,
+               last_used_at = CASE WHEN b.new_accepted > 0 THEN greatest(u.last_used_at, b.at) ELSE u.last_used_at END,
+               last_used_ip = CASE
+                   WHEN b.new_accepted > 0 AND b.at >= coalesce(u.last_used_at, '-infinity') THEN b.ip
+                   ELSE u.last_used_ip
+               END,
+               slot = b.slot,
+               slot_accepted = b.accepted,
+               slot_refused = b.refused
+          FROM beyond AS b
+         WHERE u.prefix = b.prefix
         RETURNING u.prefix
     ), inserted AS (
         INSERT INTO apikey.usage (prefix, accepted, refused, last_used_at, last_used_ip, slot, slot_accepted, slot_refused)

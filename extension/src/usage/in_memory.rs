@@ -2,7 +2,7 @@
 
 use super::this_database;
 use crate::memory::usage_memory;
-use apikey_core::Usage;
+use apikey_core::{KeyId, Usage};
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::iter::TableIterator;
 use pgrx::prelude::*;
@@ -28,6 +28,18 @@ fn usage_in_memory() -> TableIterator<
         let counts = usage.counts;
         (usage.key.prefix(), usage.generation, counts.accepted, counts.refused, at, ip)
     }))
+}
+
+/// What the key's slot has counted, if it has one.
+#[pg_extern(volatile, parallel_restricted)]
+fn usage_in_memory_of(
+    prefix: &str,
+) -> TableIterator<'static, (name!(slot, i64), name!(accepted, i64), name!(refused, i64))> {
+    let key = KeyId::new(this_database(), prefix);
+    let found = usage_memory().zip(key).and_then(|(memory, key)| memory.read_of(key));
+    TableIterator::new(
+        found.map(|usage| (usage.generation, usage.counts.accepted, usage.counts.refused)),
+    )
 }
 
 pub fn at(usage: &Usage) -> Option<TimestampWithTimeZone> {
