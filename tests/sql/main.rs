@@ -23,6 +23,7 @@ mod not_preloaded;
 mod panics;
 mod privileges;
 mod proofs;
+mod reinserted;
 mod renewal;
 mod revoke;
 mod roles;
