@@ -366,73 +366,6 @@ BEGIN
 END
 $$;
 
--- Of the new functions, nothing that Postgres gives to PUBLIC or ALTER DEFAULT PRIVILEGES to anybody. Whoever may
--- execute a function that people call may execute the one that does its work, too, so that the shim and the admin
--- page go on: but for PUBLIC, and but for roles that may check keys without a tenant alone, or create levels alone,
--- for which that would be more than they have. It takes a grant in an extension's script for the script's own,
--- which pg_dump leaves to CREATE EXTENSION: these are somebody's, and shall be dumped.
-DO $$
-DECLARE
-    work    record;
-    granted record;
-    schemas CONSTANT aclitem[] := (SELECT i.initprivs FROM pg_init_privs AS i
-                                    WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = 'apikey'::regnamespace);
-BEGIN
-    FOR work IN
-        SELECT w.done_by, w.called, p.proowner AS owner, called.proacl AS acl, p.proacl AS given
-          FROM (VALUES
-                   ('apikey.check_key(text,inet,text)'::regprocedure, '@extschema@.apikey_check(text,inet,text)'::regprocedure),
-                   ('apikey.authorize_key(text,inet,text,text)', '@extschema@.apikey_authorize(text,inet,text,text)'),
-                   ('apikey.create_key(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)',
-                    '@extschema@.apikey_create(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)'),
-                   ('apikey.rotate_key(text,interval)', '@extschema@.apikey_rotate(text,interval)'),
-                   ('apikey.disable_key(text)', '@extschema@.apikey_disable(text)'),
-                   ('apikey.enable_key(text)', '@extschema@.apikey_enable(text)'),
-                   ('apikey.revoke_key(text,text)', '@extschema@.apikey_revoke(text,text)'),
-                   ('apikey.explain_key(text,inet,text)', '@extschema@.apikey_explain(text,inet,text)')) AS w (done_by, called)
-          JOIN pg_proc AS p ON p.oid = w.done_by
-          JOIN pg_proc AS called ON called.oid = w.called
-    LOOP
-        FOR granted IN
-            SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
-              FROM aclexplode(coalesce(work.given, acldefault('f', work.owner))) AS a
-             WHERE a.grantee <> work.owner
-        LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', work.done_by, granted.grantee);
-        END LOOP;
-        FOR granted IN
-            SELECT a.grantee::regrole AS grantee, CASE WHEN bool_or(a.is_grantable) THEN ' WITH GRANT OPTION' END AS option
-              FROM aclexplode(coalesce(work.acl, acldefault('f', work.owner))) AS a
-             WHERE a.privilege_type = 'EXECUTE' AND a.grantee NOT IN (0, work.owner)
-             GROUP BY a.grantee
-        LOOP
-            EXECUTE format('GRANT USAGE ON SCHEMA apikey TO %s', granted.grantee);
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', work.done_by, granted.grantee, granted.option);
-        END LOOP;
-
-        UPDATE pg_init_privs AS i
-           SET initprivs = ARRAY[makeaclitem(work.owner, work.owner, 'EXECUTE', false)]
-         WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = work.done_by;
-        -- Which roles stand there, noted by Postgres 17 and later.
-        DELETE FROM pg_shdepend AS d
-         WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-           AND d.classid = 'pg_proc'::regclass AND d.objid = work.done_by AND d.deptype = 'i';
-    END LOOP;
-
-    IF schemas IS NULL THEN
-        DELETE FROM pg_init_privs AS i
-         WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = 'apikey'::regnamespace;
-    ELSE
-        UPDATE pg_init_privs AS i
-           SET initprivs = schemas
-         WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = 'apikey'::regnamespace;
-    END IF;
-    DELETE FROM pg_shdepend AS d
-     WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND d.classid = 'pg_namespace'::regclass AND d.objid = 'apikey'::regnamespace AND d.deptype = 'i';
-END
-$$;
-
 ------------------------------------------------------------------------------------------------------
 -- Rules that explain themselves, in any locale
 ------------------------------------------------------------------------------------------------------
@@ -830,3 +763,74 @@ $$;
 -- But for this: Postgres asks whoever writes a row for EXECUTE on what its constraints call. Nobody can call it by its
 -- name without USAGE on the schema, and all that it does is to raise an error.
 GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO PUBLIC;
+
+------------------------------------------------------------------------------------------------------
+-- Whoever could execute a function of the old version, and what does its work now
+------------------------------------------------------------------------------------------------------
+
+-- Of the new functions, nothing that Postgres gives to PUBLIC or ALTER DEFAULT PRIVILEGES to anybody. Whoever may
+-- execute a function that people call may execute the one that does its work, too, so that the shim and the admin
+-- page go on: but for PUBLIC, and but for roles that may check keys without a tenant alone, or create levels alone,
+-- for which that would be more than they have. It takes a grant in an extension's script for the script's own,
+-- which pg_dump leaves to CREATE EXTENSION: these are somebody's, and shall be dumped.
+DO $$
+DECLARE
+    work    record;
+    granted record;
+    schemas CONSTANT aclitem[] := (SELECT i.initprivs FROM pg_init_privs AS i
+                                    WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = 'apikey'::regnamespace);
+BEGIN
+    FOR work IN
+        SELECT w.done_by, w.called, p.proowner AS owner, called.proacl AS acl, p.proacl AS given
+          FROM (VALUES
+                   ('apikey.check_key(text,inet,text)'::regprocedure, '@extschema@.apikey_check(text,inet,text)'::regprocedure),
+                   ('apikey.authorize_key(text,inet,text,text)', '@extschema@.apikey_authorize(text,inet,text,text)'),
+                   ('apikey.create_key(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)',
+                    '@extschema@.apikey_create(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)'),
+                   ('apikey.rotate_key(text,interval)', '@extschema@.apikey_rotate(text,interval)'),
+                   ('apikey.disable_key(text)', '@extschema@.apikey_disable(text)'),
+                   ('apikey.enable_key(text)', '@extschema@.apikey_enable(text)'),
+                   ('apikey.revoke_key(text,text)', '@extschema@.apikey_revoke(text,text)'),
+                   ('apikey.explain_key(text,inet,text)', '@extschema@.apikey_explain(text,inet,text)')) AS w (done_by, called)
+          JOIN pg_proc AS p ON p.oid = w.done_by
+          JOIN pg_proc AS called ON called.oid = w.called
+    LOOP
+        FOR granted IN
+            SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee
+              FROM aclexplode(coalesce(work.given, acldefault('f', work.owner))) AS a
+             WHERE a.grantee <> work.owner
+        LOOP
+            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', work.done_by, granted.grantee);
+        END LOOP;
+        FOR granted IN
+            SELECT a.grantee::regrole AS grantee, CASE WHEN bool_or(a.is_grantable) THEN ' WITH GRANT OPTION' END AS option
+              FROM aclexplode(coalesce(work.acl, acldefault('f', work.owner))) AS a
+             WHERE a.privilege_type = 'EXECUTE' AND a.grantee NOT IN (0, work.owner)
+             GROUP BY a.grantee
+        LOOP
+            EXECUTE format('GRANT USAGE ON SCHEMA apikey TO %s', granted.grantee);
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', work.done_by, granted.grantee, granted.option);
+        END LOOP;
+
+        UPDATE pg_init_privs AS i
+           SET initprivs = ARRAY[makeaclitem(work.owner, work.owner, 'EXECUTE', false)]
+         WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = work.done_by;
+        -- Which roles stand there, noted by Postgres 17 and later.
+        DELETE FROM pg_shdepend AS d
+         WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND d.classid = 'pg_proc'::regclass AND d.objid = work.done_by AND d.deptype = 'i';
+    END LOOP;
+
+    IF schemas IS NULL THEN
+        DELETE FROM pg_init_privs AS i
+         WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = 'apikey'::regnamespace;
+    ELSE
+        UPDATE pg_init_privs AS i
+           SET initprivs = schemas
+         WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = 'apikey'::regnamespace;
+    END IF;
+    DELETE FROM pg_shdepend AS d
+     WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND d.classid = 'pg_namespace'::regclass AND d.objid = 'apikey'::regnamespace AND d.deptype = 'i';
+END
+$$;
