@@ -133,7 +133,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named CONSTANT text := apikey.find_prefix(key);
+    named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
 BEGIN
     UPDATE apikey.key AS k
        SET revoked_at = clock_timestamp(),
@@ -158,11 +158,11 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named CONSTANT text := apikey.find_prefix(key);
+    named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
 BEGIN
     UPDATE apikey.key AS k
        SET disabled_at = greatest(clock_timestamp(), k.created_at)
-     WHERE k.prefix = named AND k.disabled_at IS NULL;
+     WHERE k.prefix = named AND k.disabled_at IS NULL AND k.revoked_at IS NULL;
     RETURN FOUND;
 END
 $$;
@@ -182,11 +182,23 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named CONSTANT text := apikey.find_prefix(key);
+    named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
+    k     apikey.key;
 BEGIN
-    UPDATE apikey.key AS k
-       SET disabled_at = NULL
-     WHERE k.prefix = named AND k.disabled_at IS NOT NULL;
+    SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named FOR UPDATE;
+    IF k.revoked_at IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('API key %s cannot be enabled: it is revoked', named),
+            HINT = 'Create a new key with apikey_create.';
+    END IF;
+    UPDATE apikey.key AS known SET disabled_at = NULL WHERE known.prefix = named AND known.disabled_at IS NOT NULL;
+    IF FOUND AND k.expires_at <= clock_timestamp() THEN
+        RAISE WARNING USING
+            MESSAGE = format('API key %s is enabled, and goes on being refused: it expired at %s', named, k.expires_at),
+            HINT = format('UPDATE apikey.key SET expires_at = NULL WHERE prefix = %L makes it valid again.', named);
+        RETURN true;
+    END IF;
     RETURN FOUND;
 END
 $$;
@@ -206,11 +218,12 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named        CONSTANT text := apikey.find_prefix(key);
+    named        CONSTANT text COLLATE "C" := apikey.find_prefix(key);
     old          apikey.key;
+    ends_at      timestamptz;
     unfit        text;
     fresh        text;
-    new_prefix   text;
+    new_prefix   text COLLATE "C";
     new_verifier text;
     new_tag      integer;
 BEGIN
@@ -236,6 +249,14 @@ BEGIN
             HINT = 'Only a valid key is rotated. Create a new one with apikey_create, or rotate the key that replaced this one.';
     END IF;
 
+    -- No interval is too long, and none of months and days ends before it began.
+    ends_at := CASE
+        WHEN grace > interval '1000 years' THEN 'infinity'
+        ELSE greatest(clock_timestamp(), clock_timestamp() + grace)
+    END;
+    -- A clock was wrong: no key is older than its creation.
+    old.created_at := least(old.created_at, clock_timestamp());
+
     LOOP
         fresh := apikey.generate_key();
         new_prefix := split_part(fresh, '.', 1);
@@ -246,14 +267,19 @@ BEGIN
 
     UPDATE apikey.key AS k
        SET replaced_by = new_prefix,
-           expires_at = CASE WHEN grace > interval '0' THEN least(k.expires_at, clock_timestamp() + grace) ELSE k.expires_at END,
+           created_at = old.created_at,
+           expires_at = CASE WHEN grace > interval '0' THEN least(k.expires_at, ends_at) ELSE k.expires_at END,
            revoked_at = CASE WHEN grace > interval '0' THEN NULL ELSE clock_timestamp() END,
            revoke_reason = CASE WHEN grace > interval '0' THEN NULL ELSE 'rotated' END
      WHERE k.prefix = named;
-    -- The same identity, and as long a life as the old key was given.
+    -- The same identity, and as long a life as the old key was given; where that cannot be reckoned, its end.
     INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
     VALUES (new_prefix, new_verifier, new_tag, old.name, old.owner, old.auth, old.allowed_ips,
-            CASE WHEN isfinite(old.expires_at) THEN now() + (old.expires_at - old.created_at) END,
+            CASE
+                WHEN old.created_at >= '0001-01-01' AND old.expires_at < '9999-01-01'
+                    THEN now() + (old.expires_at - old.created_at)
+                ELSE old.expires_at
+            END,
             old.tenant, old.metadata);
     RETURN fresh;
 END
@@ -282,7 +308,7 @@ AS $$
 DECLARE
     -- By assignment, so that no statement below has the key among its parameters.
     answer CONSTANT json := apikey.check_key(key, ip, tenant);
-    named  CONSTANT text := CASE WHEN answer IS NOT NULL THEN split_part(key, '.', 1) END;
+    named  CONSTANT text COLLATE "C" := CASE WHEN answer IS NOT NULL THEN split_part(key COLLATE "C", '.', 1) END;
     reason text := 'invalid_key';
     k      apikey.key;
 BEGIN
@@ -315,10 +341,10 @@ SET search_path = pg_catalog, pg_temp
 SET apikey.track_usage = off -- a question about a key is no use of it
 AS $$
 DECLARE
-    named CONSTANT text := split_part(key, '.', 1);
+    named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
     k     apikey.key;
 BEGIN
-    IF key IS NULL OR key !~ '^[A-Za-z0-9]{8}[.][A-Za-z0-9]{32}$' THEN
+    IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9]{8}[.][A-Za-z0-9]{32}$' THEN
         RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
@@ -327,7 +353,7 @@ BEGIN
             format('refused: unknown prefix. There is no key %s', named)
         WHEN NOT apikey.matches(key, k.verifier) THEN
             format('refused: wrong secret. There is a key %s, and this is not it', named)
-        WHEN k.tenant <> coalesce(tenant, '') THEN
+        WHEN k.tenant <> coalesce(tenant, '') COLLATE "C" THEN
             format('refused: wrong tenant. The key is valid in %L alone', k.tenant)
         WHEN k.revoked_at IS NOT NULL THEN
             format('refused: revoked at %s by %s%s%s', k.revoked_at, k.revoked_by, ': ' || k.revoke_reason,
@@ -721,6 +747,72 @@ SELECT k.prefix,
        ) AS beyond;
 
 ------------------------------------------------------------------------------------------------------
+-- Any value and any collation
+------------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION apikey.find_prefix(key text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- A key that leaked is pasted as it was found, often with a line end. Only its prefix goes on from
+    -- here: the secret is among no statement's parameters. Whatever collation its caller gives a key is left behind.
+    named CONSTANT text COLLATE "C" := split_part(btrim(key COLLATE "C", E' \t\r\n'), '.', 1);
+BEGIN
+    IF NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = named) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = 'there is no API key with this prefix',
+            HINT = 'Give the prefix, or the whole key. SELECT prefix, name FROM apikeys lists them.';
+    END IF;
+    RETURN named;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION @extschema@.apikey_prune_events(keep interval) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Further back than that, no time can be reckoned from.
+    oldest  CONSTANT timestamptz := now() - greatest(least(keep, interval '6000 years'), interval '0');
+    removed bigint;
+BEGIN
+    IF keep IS NULL OR oldest > now() - interval '30 days' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'no event was removed: events are kept for 30 days at least',
+            HINT = 'Give the age up to which events stay: apikey_prune_events(''1 year'').';
+    END IF;
+    DELETE FROM apikey.event AS e WHERE e.at < oldest;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.apikey_disable(text) IS 'Disables a key until apikey_enable, by its prefix or by the whole key. True: disabled now; false: it was before, or is revoked';
+COMMENT ON FUNCTION @extschema@.apikey_enable(text) IS 'Enables a disabled key again, by its prefix or by the whole key. True: enabled now; false: it was not disabled. An error for a revoked one';
+
+------------------------------------------------------------------------------------------------------
+-- A list of scopes as an array
+------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.apikey_create(
+    name       text,
+    auth       text[],
+    ip         inet        DEFAULT NULL,
+    ips        inet[]      DEFAULT NULL,
+    owner      text        DEFAULT NULL,
+    expires_at timestamptz DEFAULT NULL,
+    tenant     text        DEFAULT NULL,
+    metadata   jsonb       DEFAULT NULL
+) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
+COMMENT ON FUNCTION @extschema@.apikey_create(text, text[], inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is a list of scopes; ip one address or network, ips several';
+
+------------------------------------------------------------------------------------------------------
 -- Owners and grants
 ------------------------------------------------------------------------------------------------------
 
@@ -787,6 +879,8 @@ BEGIN
                    ('apikey.authorize_key(text,inet,text,text)', '@extschema@.apikey_authorize(text,inet,text,text)'),
                    ('apikey.create_key(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)',
                     '@extschema@.apikey_create(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)'),
+                   ('@extschema@.apikey_create(text,text[],inet,inet[],text,timestamptz,text,jsonb)',
+                    '@extschema@.apikey_create(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)'),
                    ('apikey.rotate_key(text,interval)', '@extschema@.apikey_rotate(text,interval)'),
                    ('apikey.disable_key(text)', '@extschema@.apikey_disable(text)'),
                    ('apikey.enable_key(text)', '@extschema@.apikey_enable(text)'),
@@ -832,5 +926,16 @@ BEGIN
     DELETE FROM pg_shdepend AS d
      WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND d.classid = 'pg_namespace'::regclass AND d.objid = 'apikey'::regnamespace AND d.deptype = 'i';
+END
+$$;
+
+-- It works without, and not as it should.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM apikey.stats() AS s WHERE s.name = 'preloaded' AND s.value = 1) THEN
+        RAISE WARNING USING
+            MESSAGE = 'apikey is not preloaded: each connection hashes each key that it checks once more, and no use of a key is counted',
+            HINT = 'Add apikey to shared_preload_libraries in postgresql.conf, and restart the server.';
+    END IF;
 END
 $$;

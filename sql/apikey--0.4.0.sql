@@ -502,15 +502,17 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- Further back than that, no time can be reckoned from.
+    oldest  CONSTANT timestamptz := now() - greatest(least(keep, interval '6000 years'), interval '0');
     removed bigint;
 BEGIN
-    IF keep IS NULL OR now() - keep > now() - interval '30 days' THEN
+    IF keep IS NULL OR oldest > now() - interval '30 days' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'no event was removed: events are kept for 30 days at least',
             HINT = 'Give the age up to which events stay: apikey_prune_events(''1 year'').';
     END IF;
-    DELETE FROM apikey.event AS e WHERE e.at < now() - keep;
+    DELETE FROM apikey.event AS e WHERE e.at < oldest;
     GET DIAGNOSTICS removed = ROW_COUNT;
     RETURN removed;
 END
@@ -656,6 +658,21 @@ SET search_path = pg_catalog, pg_temp
 RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
 COMMENT ON FUNCTION @extschema@.apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is one level; ip one address or network, ips several';
 
+CREATE FUNCTION @extschema@.apikey_create(
+    name       text,
+    auth       text[],
+    ip         inet        DEFAULT NULL,
+    ips        inet[]      DEFAULT NULL,
+    owner      text        DEFAULT NULL,
+    expires_at timestamptz DEFAULT NULL,
+    tenant     text        DEFAULT NULL,
+    metadata   jsonb       DEFAULT NULL
+) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
+COMMENT ON FUNCTION @extschema@.apikey_create(text, text[], inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is a list of scopes; ip one address or network, ips several';
+
 ------------------------------------------------------------------------------------------------------
 -- Rotating, disabling and revoking a key
 ------------------------------------------------------------------------------------------------------
@@ -669,8 +686,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- A key that leaked is pasted as it was found, often with a line end. Only its prefix goes on from
-    -- here: the secret is among no statement's parameters.
-    named CONSTANT text := split_part(btrim(key, E' \t\r\n'), '.', 1);
+    -- here: the secret is among no statement's parameters. Whatever collation its caller gives a key is left behind.
+    named CONSTANT text COLLATE "C" := split_part(btrim(key COLLATE "C", E' \t\r\n'), '.', 1);
 BEGIN
     IF NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = named) THEN
         RAISE EXCEPTION USING
@@ -688,7 +705,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named CONSTANT text := apikey.find_prefix(key);
+    named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
 BEGIN
     UPDATE apikey.key AS k
        SET revoked_at = clock_timestamp(),
@@ -714,11 +731,11 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named CONSTANT text := apikey.find_prefix(key);
+    named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
 BEGIN
     UPDATE apikey.key AS k
        SET disabled_at = greatest(clock_timestamp(), k.created_at)
-     WHERE k.prefix = named AND k.disabled_at IS NULL;
+     WHERE k.prefix = named AND k.disabled_at IS NULL AND k.revoked_at IS NULL;
     RETURN FOUND;
 END
 $$;
@@ -732,18 +749,30 @@ BEGIN
     RETURN apikey.disable_key(key);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.apikey_disable(text) IS 'Disables a key until apikey_enable, by its prefix or by the whole key. True: disabled now; false: it was before';
+COMMENT ON FUNCTION @extschema@.apikey_disable(text) IS 'Disables a key until apikey_enable, by its prefix or by the whole key. True: disabled now; false: it was before, or is revoked';
 
 CREATE FUNCTION apikey.enable_key(key text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named CONSTANT text := apikey.find_prefix(key);
+    named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
+    k     apikey.key;
 BEGIN
-    UPDATE apikey.key AS k
-       SET disabled_at = NULL
-     WHERE k.prefix = named AND k.disabled_at IS NOT NULL;
+    SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named FOR UPDATE;
+    IF k.revoked_at IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('API key %s cannot be enabled: it is revoked', named),
+            HINT = 'Create a new key with apikey_create.';
+    END IF;
+    UPDATE apikey.key AS known SET disabled_at = NULL WHERE known.prefix = named AND known.disabled_at IS NOT NULL;
+    IF FOUND AND k.expires_at <= clock_timestamp() THEN
+        RAISE WARNING USING
+            MESSAGE = format('API key %s is enabled, and goes on being refused: it expired at %s', named, k.expires_at),
+            HINT = format('UPDATE apikey.key SET expires_at = NULL WHERE prefix = %L makes it valid again.', named);
+        RETURN true;
+    END IF;
     RETURN FOUND;
 END
 $$;
@@ -757,18 +786,19 @@ BEGIN
     RETURN apikey.enable_key(key);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.apikey_enable(text) IS 'Enables a disabled key again, by its prefix or by the whole key. True: enabled now; false: it was not disabled';
+COMMENT ON FUNCTION @extschema@.apikey_enable(text) IS 'Enables a disabled key again, by its prefix or by the whole key. True: enabled now; false: it was not disabled. An error for a revoked one';
 
 CREATE FUNCTION apikey.rotate_key(key text, grace interval) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named        CONSTANT text := apikey.find_prefix(key);
+    named        CONSTANT text COLLATE "C" := apikey.find_prefix(key);
     old          apikey.key;
+    ends_at      timestamptz;
     unfit        text;
     fresh        text;
-    new_prefix   text;
+    new_prefix   text COLLATE "C";
     new_verifier text;
     new_tag      integer;
 BEGIN
@@ -794,6 +824,14 @@ BEGIN
             HINT = 'Only a valid key is rotated. Create a new one with apikey_create, or rotate the key that replaced this one.';
     END IF;
 
+    -- No interval is too long, and none of months and days ends before it began.
+    ends_at := CASE
+        WHEN grace > interval '1000 years' THEN 'infinity'
+        ELSE greatest(clock_timestamp(), clock_timestamp() + grace)
+    END;
+    -- A clock was wrong: no key is older than its creation.
+    old.created_at := least(old.created_at, clock_timestamp());
+
     LOOP
         fresh := apikey.generate_key();
         new_prefix := split_part(fresh, '.', 1);
@@ -804,14 +842,19 @@ BEGIN
 
     UPDATE apikey.key AS k
        SET replaced_by = new_prefix,
-           expires_at = CASE WHEN grace > interval '0' THEN least(k.expires_at, clock_timestamp() + grace) ELSE k.expires_at END,
+           created_at = old.created_at,
+           expires_at = CASE WHEN grace > interval '0' THEN least(k.expires_at, ends_at) ELSE k.expires_at END,
            revoked_at = CASE WHEN grace > interval '0' THEN NULL ELSE clock_timestamp() END,
            revoke_reason = CASE WHEN grace > interval '0' THEN NULL ELSE 'rotated' END
      WHERE k.prefix = named;
-    -- The same identity, and as long a life as the old key was given.
+    -- The same identity, and as long a life as the old key was given; where that cannot be reckoned, its end.
     INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
     VALUES (new_prefix, new_verifier, new_tag, old.name, old.owner, old.auth, old.allowed_ips,
-            CASE WHEN isfinite(old.expires_at) THEN now() + (old.expires_at - old.created_at) END,
+            CASE
+                WHEN old.created_at >= '0001-01-01' AND old.expires_at < '9999-01-01'
+                    THEN now() + (old.expires_at - old.created_at)
+                ELSE old.expires_at
+            END,
             old.tenant, old.metadata);
     RETURN fresh;
 END
@@ -878,7 +921,7 @@ AS $$
 DECLARE
     -- By assignment, so that no statement below has the key among its parameters.
     answer CONSTANT json := apikey.check_key(key, ip, tenant);
-    named  CONSTANT text := CASE WHEN answer IS NOT NULL THEN split_part(key, '.', 1) END;
+    named  CONSTANT text COLLATE "C" := CASE WHEN answer IS NOT NULL THEN split_part(key COLLATE "C", '.', 1) END;
     reason text := 'invalid_key';
     k      apikey.key;
 BEGIN
@@ -918,10 +961,10 @@ SET search_path = pg_catalog, pg_temp
 SET apikey.track_usage = off -- a question about a key is no use of it
 AS $$
 DECLARE
-    named CONSTANT text := split_part(key, '.', 1);
+    named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
     k     apikey.key;
 BEGIN
-    IF key IS NULL OR key !~ '^[A-Za-z0-9]{8}[.][A-Za-z0-9]{32}$' THEN
+    IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9]{8}[.][A-Za-z0-9]{32}$' THEN
         RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
@@ -930,7 +973,7 @@ BEGIN
             format('refused: unknown prefix. There is no key %s', named)
         WHEN NOT apikey.matches(key, k.verifier) THEN
             format('refused: wrong secret. There is a key %s, and this is not it', named)
-        WHEN k.tenant <> coalesce(tenant, '') THEN
+        WHEN k.tenant <> coalesce(tenant, '') COLLATE "C" THEN
             format('refused: wrong tenant. The key is valid in %L alone', k.tenant)
         WHEN k.revoked_at IS NOT NULL THEN
             format('refused: revoked at %s by %s%s%s', k.revoked_at, k.revoked_by, ': ' || k.revoke_reason,
@@ -1263,3 +1306,14 @@ $$;
 -- But for this: Postgres asks whoever writes a row for EXECUTE on what its constraints call. Nobody can call it by its
 -- name without USAGE on the schema, and all that it does is to raise an error.
 GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO PUBLIC;
+
+-- It works without, and not as it should.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM apikey.stats() AS s WHERE s.name = 'preloaded' AND s.value = 1) THEN
+        RAISE WARNING USING
+            MESSAGE = 'apikey is not preloaded: each connection hashes each key that it checks once more, and no use of a key is counted',
+            HINT = 'Add apikey to shared_preload_libraries in postgresql.conf, and restart the server.';
+    END IF;
+END
+$$;

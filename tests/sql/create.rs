@@ -53,6 +53,9 @@ fn auth_comes_back_in_the_shape_that_it_was_given_in() {
         ("'event'", r#""event""#),
         (r#"'"event"'::jsonb"#, r#""event""#),
         (r#"'["event","ticket"]'::jsonb"#, r#"["event","ticket"]"#),
+        ("ARRAY['event','ticket']", r#"["event","ticket"]"#),
+        ("ARRAY['event'::varchar]", r#"["event"]"#),
+        ("'{event,ticket}'::text[]", r#"["event","ticket"]"#),
         (r#"'{"event":true,"ticket":false}'::jsonb"#, r#"{"event":true,"ticket":false}"#),
     ] {
         let key = database.key(given);
@@ -77,6 +80,13 @@ fn what_a_dba_gets_wrong_is_refused_with_a_hint() {
         ("'n', 'event', owner => ' '", "23514", "owner_not_blank"),
         ("'n', NULL::text", "22004", "auth is NULL"),
         ("'n', NULL::jsonb", "22004", "auth is NULL"),
+        ("'n', NULL::text[]", "22004", "auth is NULL"),
+        // As it was: text that stands alone is a level.
+        ("'n', NULL", "22004", "auth is NULL"),
+        ("'n', '{event}'", "23514", "auth_shape"),
+        ("'n', '{}'::text[]", "23514", "auth_shape"),
+        ("'n', ARRAY['event', NULL]", "23514", "auth_shape"),
+        ("'n', ARRAY[['event']]", "23514", "auth_shape"),
         ("'n', ''", "23514", "auth_shape"),
         ("'n', 'to be or'", "23514", "auth_shape"),
         ("'n', '[\"event\"]'", "23514", "auth_shape"),

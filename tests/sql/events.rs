@@ -139,9 +139,13 @@ fn old_events_can_be_pruned() {
              SELECT now() - make_interval(days => days), 'change', 'Map0K71T', '{}' FROM unnest('{10,40,400}'::int[]) AS days",
         )
         .unwrap();
-    for keep in ["'29 days'", "'-1 year'", "NULL"] {
+    for keep in ["'29 days'", "'-1 year'", "'-170000000 years'", "NULL"] {
         let refusal = refused(client.batch_execute(&format!("SELECT apikey_prune_events({keep})")));
         assert_eq!(refusal.sqlstate(), "22023", "{keep}");
+    }
+    for keep in ["6001 years", "170000000 years"] {
+        let prune = format!("SELECT apikey_prune_events('{keep}')");
+        assert_eq!(one(&mut client, &prune).as_deref(), Some("0"), "{keep}");
     }
     assert_eq!(one(&mut client, "SELECT apikey_prune_events('1 year')").as_deref(), Some("1"));
     assert_eq!(one(&mut client, "SELECT apikey_prune_events('30 days')").as_deref(), Some("1"));

@@ -56,8 +56,31 @@ fn what_the_log_says_has_no_key_in_it() {
         database.superuser().batch_execute(&statement.replace("KEY", &key)).unwrap();
     }
     let log = database.cluster.log();
-    assert_eq!(log.matches("LOG:  apikey is not preloaded").count(), 4);
+    // Once for each connection, that of CREATE EXTENSION among them.
+    assert_eq!(log.matches("LOG:  apikey is not preloaded").count(), 5);
     assert!(!log.contains(&key[9..]), "{log}");
+}
+
+/// The server's log has it at the first check, and whoever installs the extension sees it at once.
+#[test]
+fn who_installs_or_updates_it_is_told_and_where_it_is_preloaded_nobody_is() {
+    for (settings, is_told) in [(&[][..], true), (&["shared_preload_libraries = 'apikey'"], false)]
+    {
+        let database = Database::without_extension(Cluster::private(settings));
+        for statement in [
+            "CREATE EXTENSION apikey",
+            "DROP EXTENSION apikey; CREATE EXTENSION apikey VERSION '0.3.0'",
+            "ALTER EXTENSION apikey UPDATE",
+        ] {
+            let output = database.client_program("psql", &["-X", "-c", statement]);
+            assert_eq!(output.code, Some(0), "{}", output.stderr);
+            let warnings = output.stderr.matches("WARNING:  apikey is not preloaded").count();
+            let is_old = statement.contains("0.3.0");
+            assert_eq!(warnings, usize::from(is_told && !is_old), "{}", output.stderr);
+            let hint = "HINT:  Add apikey to shared_preload_libraries in postgresql.conf, and restart the server.";
+            assert_eq!(output.stderr.contains(hint), is_told && !is_old, "{}", output.stderr);
+        }
+    }
 }
 
 /// A stranger sets the parameter before the library is loaded, when Postgres does not know it yet.

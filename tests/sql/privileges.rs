@@ -6,6 +6,8 @@ const CREATE_LEVEL: &str =
     "apikey_create(text, text, inet, inet[], text, timestamptz, text, jsonb)";
 const CREATE_JSON: &str =
     "apikey_create(text, jsonb, inet, inet[], text, timestamptz, text, jsonb)";
+const CREATE_LIST: &str =
+    "apikey_create(text, text[], inet, inet[], text, timestamptz, text, jsonb)";
 const REVOKE: &str = "apikey_revoke(text, text)";
 const CHECK: &str = "apikey_check(text, inet)";
 const CHECK_IN_TENANT: &str = "apikey_check(text, inet, text)";
@@ -23,6 +25,7 @@ const PRUNE: &str = "apikey_prune_events(interval)";
 const WAYS: &[(&str, &str)] = &[
     (CREATE_LEVEL, "SELECT apikey_create('by the level form', 'event')"),
     (CREATE_JSON, "SELECT apikey_create('by the json form', '[\"event\"]'::jsonb)"),
+    (CREATE_LIST, "SELECT apikey_create('by the list form', ARRAY['event'])"),
     (ROTATE, "SELECT apikey_rotate('KEY', '1 day')"),
     (REVOKE, "SELECT apikey_revoke('KEY')"),
     (CHECK, "SELECT apikey_check('KEY', NULL)"),
@@ -153,7 +156,7 @@ fn a_fresh_install_grants_nothing_to_anybody() {
     }
     client.batch_execute("CREATE EXTENSION apikey").unwrap();
     // What raises the error of a broken rule has to run for whoever breaks it, and gives nothing.
-    let expected = "54 objects, granted: function apikey.refuse_row(text)";
+    let expected = "55 objects, granted: function apikey.refuse_row(text)";
     assert_eq!(one(&mut client, GRANTED_AT_ALL).as_deref(), Some(expected));
     client.batch_execute("GRANT SELECT ON apikeys TO PUBLIC").unwrap();
     assert!(one(&mut client, GRANTED_AT_ALL).unwrap().contains("view apikeys"));
@@ -175,7 +178,7 @@ fn functions_that_run_with_the_owners_rights_pin_their_search_path() {
                        FILTER (WHERE ('search_path=pg_catalog, pg_temp' = ANY (proconfig)) IS NOT TRUE), 'none')
            FROM pg_proc AS p WHERE prosecdef",
     );
-    assert_eq!(loose.as_deref(), Some("24 functions, loose: none"));
+    assert_eq!(loose.as_deref(), Some("25 functions, loose: none"));
 }
 
 /// The checker puts objects of its own, which say yes to everything, before those that a check needs.

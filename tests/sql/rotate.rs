@@ -95,6 +95,44 @@ fn only_a_valid_key_is_rotated() {
     assert!(valid(&mut client, &key));
 }
 
+/// What a clock that was wrong, or an import, may have left; and any grace.
+#[test]
+fn any_times_are_rotated() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    let ends = "SELECT string_agg(coalesce(expires_at::text, 'never'), ' ' ORDER BY replaced_by) FROM apikeys WHERE name = ";
+    for (number, (created_at, expires_at, successor)) in [
+        ("-infinity", "2100-01-01", "2100-01-01 00:00:00+00"),
+        ("-infinity", "infinity", "infinity"),
+        ("4714-12-31 BC", "294276-12-31", "294276-12-31 00:00:00+00"),
+        ("infinity", "infinity", "infinity"),
+        ("294276-12-31", "294276-12-31", "294276-12-31 00:00:00+00"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for grace in ["0", "1 day", "170000000 years", "1 month -28 days -23 hours"] {
+            let name = format!("{number} {grace}");
+            let create = format!("SELECT apikey_create('{name}', 'event')");
+            let key = one(&mut client, &create).unwrap();
+            let update = format!(
+                "SET TIME ZONE 'UTC'; UPDATE apikey.key SET created_at = '{created_at}', expires_at = '{expires_at}' WHERE prefix = '{}'",
+                &key[..8]
+            );
+            client.batch_execute(&update).unwrap();
+            let fresh = rotate(&mut client, &key, &format!(", '{grace}'"));
+            assert!(valid(&mut client, &fresh), "{name}");
+            if grace == "0" {
+                assert!(!valid(&mut client, &key), "{name}");
+            } else if !grace.contains("-28") {
+                assert!(valid(&mut client, &key), "{name}");
+            }
+            let both = one(&mut client, &format!("{ends}'{name}'")).unwrap();
+            assert!(both.ends_with(successor), "{name}: {both}");
+        }
+    }
+}
+
 /// The second waits for the first and is told that it came late.
 #[test]
 fn two_rotations_at_once_have_one_winner() {
@@ -133,10 +171,50 @@ fn disabling_is_reversible() {
         );
         assert_eq!(valid(&mut client, &key), is_valid);
     }
+    let update = "UPDATE apikey.key SET disabled_at = created_at, expires_at = created_at";
+    client.batch_execute(update).unwrap();
+    let enable = format!("SELECT apikey_enable('{key}')");
+    let enabled = database.client_program("psql", &["-X", "-c", &enable]);
+    assert_eq!(enabled.code, Some(0), "{}", enabled.stderr);
+    let warning = format!(
+        "WARNING:  API key {} is enabled, and goes on being refused: it expired at ",
+        &key[..8]
+    );
+    assert!(
+        enabled.stderr.starts_with(&warning) && enabled.stderr.contains("HINT:"),
+        "{}",
+        enabled.stderr
+    );
     for function in ["apikey_disable", "apikey_enable"] {
         assert_eq!(
             refused(client.batch_execute(&format!("SELECT {function}('Nobody01')"))).sqlstate(),
             "42704"
         );
+    }
+}
+
+/// Nothing makes a revoked key valid again, and nothing says that it did.
+#[test]
+fn a_revoked_key_is_neither_enabled_nor_disabled() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    for disabled_at in ["NULL", "created_at"] {
+        let key = database.key("'event'");
+        let prefix = &key[..8];
+        let end = format!(
+            "UPDATE apikey.key SET revoked_at = now(), disabled_at = {disabled_at} WHERE prefix = '{prefix}'"
+        );
+        client.batch_execute(&end).unwrap();
+        let refusal = refused(client.batch_execute(&format!("SELECT apikey_enable('{key}')")));
+        assert_eq!(refusal.sqlstate(), "55000");
+        assert_eq!(refusal.message(), format!("API key {prefix} cannot be enabled: it is revoked"));
+        assert!(refusal.hint().contains("apikey_create"));
+        // Who ends many keys at once is not held up by those that have ended.
+        let disable = format!("SELECT apikey_disable('{key}')");
+        assert_eq!(one(&mut client, &disable).as_deref(), Some("f"));
+        let trail = format!(
+            "SELECT string_agg(action, ' ' ORDER BY at) FROM apikey_events WHERE prefix = '{prefix}'"
+        );
+        assert_eq!(one(&mut client, &trail).as_deref(), Some("create revoke"));
     }
 }

@@ -16,6 +16,9 @@ const CREATE_JSON: &str =
 const CREATE_KEY: &str =
     "function apikey.create_key(text,jsonb,inet,inet[],text,timestamp with time zone,text,jsonb)";
 
+const CREATE_LIST: &str =
+    "function apikey_create(text,text[],inet,inet[],text,timestamp with time zone,text,jsonb)";
+
 /// All that there were.
 const OLDER: [&str; 1] = ["0.3.0"];
 
@@ -239,6 +242,7 @@ fn grants_are_kept_and_nothing_is_added() {
         ("function apikey_check(text,inet,text)", "X", vec![(&shim, "X")]),
         (CREATE_JSON, "X", vec![(&manager, "X")]),
         (CREATE_LEVEL, "X", vec![(&manager, "X*")]),
+        (CREATE_LIST, "X", vec![(&manager, "X")]),
         ("function apikey_revoke(text,text)", "X", vec![(&manager, "X")]),
         ("schema apikey", "UC", vec![(&manager, "U"), (&shim, "U")]),
         ("view apikeys", all_on_a_view.as_str(), vec![(&manager, "r")]),
