@@ -344,8 +344,8 @@ DECLARE
     named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
     k     apikey.key;
 BEGIN
-    IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9]{8}[.][A-Za-z0-9]{32}$' THEN
-        RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9';
+    IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9_-]{1,8}[.](?=.{1,128}$)[A-Za-z0-9._~+/-]+=*$' THEN
+        RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9; one that moved in, up to 8 and 128';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
     RETURN CASE
@@ -439,7 +439,7 @@ ALTER TABLE apikey.key
     DROP CONSTRAINT revoked_details;
 ALTER TABLE apikey.key
     ADD CONSTRAINT prefix_shape CHECK (
-        prefix ~ '^[A-Za-z0-9]{8}$'
+        prefix ~ '^[A-Za-z0-9_-]{1,8}$'
         OR apikey.refuse_row('prefix_shape')),
     ADD CONSTRAINT verifier_shape CHECK (
         verifier ~ '^\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'
@@ -501,7 +501,7 @@ ALTER TABLE apikey.key
     ADD CONSTRAINT revoked_details CHECK (
         (revoked_at IS NULL) = (revoked_by IS NULL) AND (revoked_at IS NOT NULL OR revoke_reason IS NULL)
         OR apikey.refuse_row('revoked_details'));
-COMMENT ON CONSTRAINT prefix_shape ON apikey.key IS 'A prefix has 8 characters of A-Z, a-z and 0-9.';
+COMMENT ON CONSTRAINT prefix_shape ON apikey.key IS 'A prefix has 1 to 8 characters of A-Z a-z 0-9 _ -';
 COMMENT ON CONSTRAINT verifier_shape ON apikey.key IS 'A verifier is an Argon2id PHC string, or one that djangorestframework-api-key stored: argon2$argon2id…, pbkdf2_sha256$… or sha512$$….';
 COMMENT ON CONSTRAINT name_not_blank ON apikey.key IS 'A name has 1 to 200 characters, not all of them blank.';
 COMMENT ON CONSTRAINT owner_not_blank ON apikey.key IS 'An owner has 1 to 200 characters, not all of them blank.';

@@ -92,7 +92,7 @@ CREATE TABLE apikey.key (
 
     CONSTRAINT key_pkey PRIMARY KEY (prefix),
     CONSTRAINT prefix_shape CHECK (
-        prefix ~ '^[A-Za-z0-9]{8}$'
+        prefix ~ '^[A-Za-z0-9_-]{1,8}$'
         OR apikey.refuse_row('prefix_shape')),
     CONSTRAINT verifier_shape CHECK (
         verifier ~ '^\$argon2id\$v=19\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]{1,2}\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'
@@ -182,7 +182,7 @@ COMMENT ON COLUMN apikey.key.metadata IS 'Whatever else applications want to kno
 COMMENT ON COLUMN apikey.key.replaced_by IS 'Prefix of the key that took its place in a rotation';
 COMMENT ON COLUMN apikey.key.tag IS '32 bits of a fast hash of the key, by which a wrong secret is refused without the slow one; NULL where the secret may have been chosen by a person';
 COMMENT ON CONSTRAINT key_pkey ON apikey.key IS 'A prefix names one key.';
-COMMENT ON CONSTRAINT prefix_shape ON apikey.key IS 'A prefix has 8 characters of A-Z, a-z and 0-9.';
+COMMENT ON CONSTRAINT prefix_shape ON apikey.key IS 'A prefix has 1 to 8 characters of A-Z a-z 0-9 _ -';
 COMMENT ON CONSTRAINT verifier_shape ON apikey.key IS 'A verifier is an Argon2id PHC string, or one that djangorestframework-api-key stored: argon2$argon2id…, pbkdf2_sha256$… or sha512$$….';
 COMMENT ON CONSTRAINT name_not_blank ON apikey.key IS 'A name has 1 to 200 characters, not all of them blank.';
 COMMENT ON CONSTRAINT owner_not_blank ON apikey.key IS 'An owner has 1 to 200 characters, not all of them blank.';
@@ -964,8 +964,8 @@ DECLARE
     named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
     k     apikey.key;
 BEGIN
-    IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9]{8}[.][A-Za-z0-9]{32}$' THEN
-        RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9';
+    IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9_-]{1,8}[.](?=.{1,128}$)[A-Za-z0-9._~+/-]+=*$' THEN
+        RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9; one that moved in, up to 8 and 128';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
     RETURN CASE

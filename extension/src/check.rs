@@ -80,7 +80,7 @@ fn is_secret_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, Erro
         memory.counters.add(Counter::ProofHits);
         return Ok(true);
     }
-    if row.tag().is_some_and(|stored| stored != tag(key, verifier)) {
+    if row.tag().is_some_and(|stored| !key.is_generated() || stored != tag(key, verifier)) {
         return Ok(false);
     }
     memory.counters.add(Counter::ProofMisses);

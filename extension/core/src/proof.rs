@@ -76,14 +76,16 @@ impl Proof {
     /// is one block of BLAKE2b at the default cost. It may last where the key was generated: whoever got hold of it and
     /// of the MAC key could test guesses at a chosen secret.
     pub fn new(mac_key: &MacKey, key: Key<'_>, verifier: &str, lasts: bool) -> Self {
-        // The first byte tells a beginning that was left out from one that is not there. All keys have one length, so
-        // that no other pair is the same text.
+        // The first byte tells a beginning that was left out from one that is not there. Generated keys have one length;
+        // another key's lengths follow a first byte of its own. So no other pair is the same text.
         let (beginning, rest) = match verifier.strip_prefix("$argon2id$") {
             Some(rest) => (1, rest),
             None => (0, verifier),
         };
         let (prefix, secret) = key.halves();
-        let parts = [&[beginning], prefix.as_bytes(), secret.as_bytes(), rest.as_bytes()];
+        let other = [beginning + 2, prefix.len() as u8, secret.len() as u8];
+        let first = if key.is_generated() { &[beginning] } else { &other[..] };
+        let parts = [first, prefix.as_bytes(), secret.as_bytes(), rest.as_bytes()];
         let mut proof = Self::from_bytes(mac_key.mac(&parts));
         proof.high = proof.high & !Self::LASTS | u64::from(lasts);
         proof
@@ -207,6 +209,10 @@ mod tests {
             proof(&one, KEY, &VERIFIER.replace("$argon2id$", "")),
             proof(&one, KEY, &VERIFIER.replace("argon2id", "argon2i")),
             proof(&two, KEY, VERIFIER),
+            // The same characters, divided in another way between prefix, secret and verifier.
+            proof(&one, "Map0K71.Trcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW", VERIFIER),
+            proof(&one, "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOs", &format!("W{VERIFIER}")),
+            proof(&one, "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnO", &format!("sW{VERIFIER}")),
         ];
         let distinct: HashSet<_> = proofs.iter().map(|proof| proof.to_bytes()).collect();
         assert_eq!(distinct.len(), proofs.len());

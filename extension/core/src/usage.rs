@@ -51,15 +51,18 @@ pub struct Crowded;
 pub struct UsageTable<'a>(&'a [Slot]);
 
 impl KeyId {
-    /// `None` for what is no prefix: it has not 8 bytes.
+    /// `None` for what is no prefix: it has not 1 to 8 bytes, or a zero among them, which is what fills up a short one,
+    /// and what a slot without a key has.
     pub fn new(database: u32, prefix: &str) -> Option<Self> {
-        let prefix = u64::from_le_bytes(prefix.as_bytes().try_into().ok()?);
-        // A slot without a key has zeros.
-        (prefix != 0).then_some(Self { database, prefix })
+        let mut bytes = [0; 8];
+        bytes.get_mut(..prefix.len())?.copy_from_slice(prefix.as_bytes());
+        let is_prefix = !prefix.is_empty() && !prefix.as_bytes().contains(&0);
+        is_prefix.then_some(Self { database, prefix: u64::from_le_bytes(bytes) })
     }
 
     pub fn prefix(self) -> String {
-        String::from_utf8_lossy(&self.prefix.to_le_bytes()).into_owned()
+        let bytes = self.prefix.to_le_bytes();
+        String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
     }
 
     /// Prefixes are random, but each byte of one has less than 6 random bits: they are multiplied into each

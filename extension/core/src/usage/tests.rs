@@ -19,10 +19,12 @@ const ANYWHERE: Outcome = Outcome::Accepted(1, None);
 
 #[test]
 fn what_is_no_prefix_has_no_slot() {
-    for text in ["", "short", "nine byte", "\0\0\0\0\0\0\0\0"] {
+    for text in ["", "nine byte", "\0", "zero\0", "\0\0\0\0\0\0\0\0"] {
         assert_eq!(KeyId::new(1, text), None, "{text}");
     }
-    assert_eq!(key(1, 42).prefix(), "K0000042");
+    for text in ["K", "short", "K0000042"] {
+        assert_eq!(KeyId::new(1, text).map(KeyId::prefix).as_deref(), Some(text));
+    }
 }
 
 #[test]
@@ -152,7 +154,8 @@ fn what_was_left_over_at_a_restart_goes_on() {
 fn a_damaged_line_is_left_out() {
     let line = "7 K0000000 1 1 10 10.0.0.1";
     assert!(Usage::from_line(line, 5).is_some());
-    for damaged in ["", "7", "x K0000000 1 1 10 -", "7 K 1 1 10 -", "7 K0000000 -1 1 10 -"] {
+    for damaged in ["", "7", "x K0000000 1 1 10 -", "7 K00000001 1 1 10 -", "7 K0000000 -1 1 10 -"]
+    {
         assert_eq!(Usage::from_line(damaged, 5), None, "{damaged}");
     }
     for cut in 0..line.len() - 1 {
