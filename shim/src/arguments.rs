@@ -75,6 +75,11 @@ pub struct Arguments {
     )]
     pub forwarded_header: ForwardedHeader,
 
+    /// The header that carries the key, alone and without a scheme, such as Api-Key. Authorization is then
+    /// not looked at. Without this, the key is in Authorization or X-Api-Key
+    #[arg(long, env = "APIKEY_KEY_HEADER", value_name = "HEADER", help_heading = "HTTP")]
+    pub key_header: Option<String>,
+
     /// Origins whose pages may ask with credentials (CORS), such as https://shop.example,
     /// separated by commas. Without any, browsers let no other site read the answers
     #[arg(long, env = "APIKEY_CORS_ORIGIN", value_name = "ORIGINS", help_heading = "HTTP")]

@@ -8,11 +8,11 @@ use crate::peer::Peer;
 use crate::problem::{Answer, Problem, no_body};
 use crate::refusal::Refusal;
 use crate::routes::App;
-use crate::{credentials, identity_headers, scope};
+use crate::{identity_headers, scope};
 
 pub async fn answer<B>(app: &App, peer: Peer, request: &Request<B>) -> Result<Answer, Problem> {
     let (uri, headers) = (request.uri(), request.headers());
-    let key = credentials::key(headers).ok_or_else(|| app.refused(Refusal::NoKey))?;
+    let key = app.key_header.key(headers).ok_or_else(|| app.refused(Refusal::NoKey))?;
     let tenant = app.tenancy.of(uri, headers);
     let tenant = tenant.map_err(|_| app.refused(Refusal::UnknownHost))?;
     let client = app.proxies.client(peer, headers);

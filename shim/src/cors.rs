@@ -8,14 +8,24 @@ use crate::problem::Answer;
 
 /// Origins in the form in which browsers send them, so that comparing bytes is enough.
 #[derive(Clone, Debug, Default)]
-pub struct Cors(Vec<HeaderValue>);
+pub struct Cors {
+    origins: Vec<HeaderValue>,
+    /// Besides those that every client may send.
+    header: Option<HeaderName>,
+}
 
 /// In seconds. Browsers cut it at 7200 (Chromium) or 86400 (Firefox).
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 impl Cors {
     pub fn parse<'a>(origins: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        origins.map(origin).collect::<Result<_, _>>().map(Self)
+        let origins = origins.map(origin).collect::<Result<_, _>>()?;
+        Ok(Self { origins, header: None })
+    }
+
+    /// A header of requests that is not among those of everybody.
+    pub fn allowing(self, header: Option<&HeaderName>) -> Self {
+        Self { header: header.cloned(), ..self }
     }
 
     /// A pre-flight names the method that will follow; any other OPTIONS is just a method that
@@ -29,12 +39,12 @@ impl Cors {
     /// The request's origin, if it is one of the configured ones.
     pub fn allowed(&self, headers: &HeaderMap) -> Option<&HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
-        self.0.iter().find(|known| *known == origin)
+        self.origins.iter().find(|known| *known == origin)
     }
 
     /// Marks an answer, an error too: a script that may not read a 401 sees a network failure.
     pub fn mark(&self, origin: Option<&HeaderValue>, preflight: bool, answer: &mut Answer) {
-        if self.0.is_empty() {
+        if self.origins.is_empty() {
             return;
         }
         let headers = answer.headers_mut();
@@ -53,6 +63,9 @@ impl Cors {
                 HeaderValue::from_static("Authorization, X-Api-Key, Content-Type"),
             );
             set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+            if let Some(name) = &self.header {
+                headers.append(header::ACCESS_CONTROL_ALLOW_HEADERS, name.clone().into());
+            }
         } else {
             set(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,

@@ -1,22 +1,78 @@
 //! Where a request may carry its key: `Authorization: Api-Key KEY`, `Authorization: Bearer KEY`
-//! or `X-Api-Key: KEY`. Anything else, and anything ambiguous, is no key.
+//! or `X-Api-Key: KEY`; or one header that a setting names. Anything else, and anything ambiguous, is no key.
 
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// In bytes. A key has 41; Django's package lets people choose longer ones, up to about 150.
+/// In bytes. A key that was made here has 41, one that moved in from Django up to 137.
 const LONGEST_KEY: usize = 256;
 
-/// `X-Api-Key` counts only without an `Authorization` header: two answers to "who are you?" in
-/// one request must not be settled by guessing.
-pub fn key(headers: &HeaderMap) -> Option<&str> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        authorization(single(headers, &header::AUTHORIZATION)?)
-    } else {
-        well_formed(single(headers, &X_API_KEY)?.to_str().ok()?)
+/// In a log. Of a text with less behind its full stop, what is before that may be what somebody keeps secret.
+const SHORTEST_LOGGED: usize = 16;
+
+/// Headers that mean something else, to HTTP or to this shim; `x-forwarded-…`, `x-apikey-…` and the like as well.
+const TAKEN: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "origin",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+];
+const TAKEN_BEGINNINGS: [&str; 3] = ["access-control-", "x-apikey-", "x-forwarded-"];
+
+/// The header with the key, where a setting names one. `Authorization` is then somebody else's.
+#[derive(Debug, Default)]
+pub struct KeyHeader(Option<HeaderName>);
+
+impl KeyHeader {
+    /// An empty name is no setting.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        if name.is_empty() {
+            return Ok(Self(None));
+        }
+        if name.contains('_') {
+            return Err("proxies drop a header with \"_\" in its name. What Django calls \
+                        HTTP_X_API_KEY is X-Api-Key"
+                .into());
+        }
+        let header = HeaderName::try_from(name).map_err(|_| format!("\"{name}\" is no name"))?;
+        if header == header::AUTHORIZATION {
+            return Err("Authorization is read where this is not set".into());
+        }
+        let lower = header.as_str();
+        if TAKEN.contains(&lower) || TAKEN_BEGINNINGS.iter().any(|taken| lower.starts_with(taken)) {
+            return Err(format!("{name} means something else"));
+        }
+        Ok(Self(Some(header)))
     }
+
+    pub fn name(&self) -> Option<&HeaderName> {
+        self.0.as_ref()
+    }
+
+    /// `X-Api-Key` counts only without an `Authorization` header: two answers to "who are you?" in
+    /// one request must not be settled by guessing.
+    pub fn key<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        match &self.0 {
+            Some(name) => bare(headers, name),
+            None if headers.contains_key(header::AUTHORIZATION) => {
+                authorization(single(headers, &header::AUTHORIZATION)?)
+            }
+            None => bare(headers, &X_API_KEY),
+        }
+    }
+}
+
+/// Without a scheme, as the Django package takes it from a header of its own.
+fn bare<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    well_formed(single(headers, name)?.to_str().ok()?)
 }
 
 /// RFC 9110, 11.4 allows several spaces after the scheme; exactly one is taken, as the Django
@@ -35,13 +91,21 @@ fn well_formed(key: &str) -> Option<&str> {
     plausible.then_some(key)
 }
 
-/// The public half of a text that has exactly the shape of a key. Of any other text nobody knows what is secret.
+/// Whether a key may be named so: 8 letters and digits, or what Django's column holds of URL-safe characters.
+pub fn is_prefix(text: &str) -> bool {
+    (1..=8).contains(&text.len()) && text.bytes().all(is_url_safe)
+}
+
+fn is_url_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
+}
+
+/// The public half, for a log, of a text that looks like a key. Of any other text nobody knows what is secret.
 pub fn prefix(key: &str) -> Option<&str> {
     let (prefix, secret) = key.split_once('.')?;
-    let has = |part: &str, length| {
-        part.len() == length && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    (has(prefix, 8) && has(secret, 32)).then_some(prefix)
+    let looks_secret = secret.len() >= SHORTEST_LOGGED
+        && secret.bytes().all(|byte| is_url_safe(byte) || b".~+/=".contains(&byte));
+    (is_prefix(prefix) && looks_secret).then_some(prefix)
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
@@ -59,11 +123,15 @@ mod tests {
     use super::*;
 
     fn key_of(lines: &[(&'static str, &str)]) -> Option<String> {
+        key_in("", lines)
+    }
+
+    fn key_in(header: &str, lines: &[(&'static str, &str)]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        key(&headers).map(str::to_owned)
+        KeyHeader::parse(header).unwrap().key(&headers).map(str::to_owned)
     }
 
     #[test]
@@ -112,18 +180,52 @@ mod tests {
     }
 
     #[test]
-    fn only_a_key_has_a_prefix() {
+    fn a_header_that_is_named_is_the_only_one() {
+        let jwt = ("authorization", "Bearer of.a.jwt");
+        for (header, line) in
+            [("Api-Key", "api-key"), ("apikey", "apikey"), ("X-Api-Key", "x-api-key")]
+        {
+            assert_eq!(key_in(header, &[(line, "A.b"), jwt]).as_deref(), Some("A.b"));
+            assert_eq!(key_in(header, &[("authorization", "Api-Key A.b")]), None);
+            assert_eq!(key_in(header, &[(line, "A.b"), (line, "A.b")]), None);
+            for other in ["Api-Key A.b", "Bearer A.b", ""] {
+                assert_eq!(key_in(header, &[(line, other)]), None, "{other}");
+            }
+        }
+        assert_eq!(key_in("Api-Key", &[("x-api-key", "A.b")]), None);
+    }
+
+    #[test]
+    fn what_means_something_else_is_not_named() {
+        for name in [
+            "Authorization",
+            "HTTP_X_API_KEY",
+            "X_Api_Key",
+            "Host",
+            "X-Request-Id",
+            "X-Forwarded-For",
+            "X-Apikey-Scope",
+            "Api Key",
+            "Api-Key:",
+            "cl\u{e9}",
+        ] {
+            assert!(KeyHeader::parse(name).is_err(), "{name}");
+        }
+        assert_eq!(KeyHeader::parse("").unwrap().name(), None);
+    }
+
+    #[test]
+    fn the_log_has_the_prefix_of_what_is_like_a_key() {
         let key = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";
         assert_eq!(prefix(key), Some("Map0K71T"));
+        assert_eq!(prefix("Ab1.Zm9v-YmFy_Zm9v-YmFy_"), Some("Ab1"));
         for other in [
             "",
             "Map0K71T",
             "Map0K71T.",
-            &key[1..],
-            &key[..40],
-            &format!("{key}W"),
+            "my.password",
+            &key[..24],
             &key.replace('.', "-"),
-            &key.replace("rcs", "r.s"),
             &key.replace("Map", "M+p"),
             &format!("{}.{}", &key[9..], &key[..8]),
         ] {

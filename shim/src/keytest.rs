@@ -2,7 +2,6 @@
 
 use hyper::Request;
 
-use crate::credentials;
 use crate::peer::Peer;
 use crate::problem::{Answer, Problem, content};
 use crate::refusal::Refusal;
@@ -12,7 +11,7 @@ use crate::routes::App;
 /// still a 200, since the route protects nothing.
 pub async fn answer<B>(app: &App, peer: Peer, request: &Request<B>) -> Result<Answer, Problem> {
     let headers = request.headers();
-    let key = credentials::key(headers).ok_or_else(|| app.refused(Refusal::NoKey))?;
+    let key = app.key_header.key(headers).ok_or_else(|| app.refused(Refusal::NoKey))?;
     let tenant = app.tenancy.of(request.uri(), headers);
     let tenant = tenant.map_err(|_| app.refused(Refusal::UnknownHost))?;
     let client = app.proxies.client(peer, headers);

@@ -55,7 +55,7 @@ impl<'a> Observed<'a> {
             return;
         }
         let client = self.app.proxies.client(self.peer, self.headers);
-        let prefix = credentials::key(self.headers).and_then(credentials::prefix);
+        let prefix = self.app.key_header.key(self.headers).and_then(credentials::prefix);
         info!(
             target: TARGET,
             request_id = self.id.as_str(),

@@ -10,6 +10,7 @@ use crate::auth;
 use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
 use crate::cors::Cors;
+use crate::credentials::KeyHeader;
 use crate::database::Database;
 use crate::keytest;
 use crate::metrics::Metrics;
@@ -25,6 +26,7 @@ pub struct App {
     pub database: Arc<Database>,
     pub tenancy: Tenancy,
     pub proxies: TrustedProxies,
+    pub key_header: KeyHeader,
     pub cors: Cors,
     /// The `WWW-Authenticate` of every 401 (RFC 9110, 11.6.1).
     pub challenge: HeaderValue,

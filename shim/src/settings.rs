@@ -16,6 +16,7 @@ use crate::complaints::Complaints;
 use crate::connections::Connections;
 use crate::connector::Connector;
 use crate::cors::Cors;
+use crate::credentials::KeyHeader;
 use crate::database::{Database, Limits};
 use crate::database_settings::{Times, connector, identifier, password};
 use crate::listen_address::ListenAddress;
@@ -65,6 +66,8 @@ impl Settings {
         let tenancy = tenancy(&arguments)?;
         let tls = server_tls(&arguments)?;
         let admin = admin(&arguments, tls.clone())?;
+        let key_header = arguments.key_header.as_deref().unwrap_or_default();
+        let key_header = of("key-header", KeyHeader::parse(key_header))?;
         Ok(Self {
             listen: arguments.listen.clone(),
             listen_options: ListenOptions {
@@ -87,7 +90,9 @@ impl Settings {
             pool_size: arguments.pool_size,
             app: App {
                 proxies: proxies(&arguments)?,
-                cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?,
+                cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?
+                    .allowing(key_header.name()),
+                key_header,
                 challenge: of("realm", challenge(&arguments.realm))?,
                 database: database(&arguments, &tenancy)?,
                 tenancy,

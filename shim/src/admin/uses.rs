@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::credentials::is_prefix;
+
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 /// Keys that are counted apart. Half a kilobyte each.
@@ -145,10 +147,6 @@ fn forget_some(keys: &mut HashMap<String, Counts>) {
     for (_, prefix) in &all[..some] {
         keys.remove(prefix);
     }
-}
-
-fn is_prefix(text: &str) -> bool {
-    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn unix_time() -> u64 {

@@ -156,7 +156,7 @@ pub static TEXTS: Texts = Texts {
     why: "Why",
     database_says: "The database says:",
     reason_accepted: "The key is accepted.",
-    reason_malformed: "This is not a key. A key is a prefix of 8 and a secret of 32 characters, with a dot between them.",
+    reason_malformed: "This is not a key. A key is a prefix of 8 and a secret of 32 characters, with a dot between them; one from Django may have up to 8 and 128.",
     reason_unknown: "There is no key with this prefix.",
     reason_secret: "There is a key with this prefix, but the secret is another.",
     reason_tenant: "The key is of another tenant.",

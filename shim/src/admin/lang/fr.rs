@@ -156,7 +156,7 @@ pub static TEXTS: Texts = Texts {
     why: "Pourquoi",
     database_says: "La base de données dit :",
     reason_accepted: "La clé est acceptée.",
-    reason_malformed: "Ce n’est pas une clé. Une clé est un préfixe de 8 caractères et un secret de 32, séparés par un point.",
+    reason_malformed: "Ce n’est pas une clé. Une clé est un préfixe de 8 caractères et un secret de 32, séparés par un point ; une clé venue de Django peut en avoir jusqu’à 8 et 128.",
     reason_unknown: "Aucune clé n’a ce préfixe.",
     reason_secret: "Une clé a ce préfixe, mais le secret est différent.",
     reason_tenant: "La clé est celle d’un autre lieu.",

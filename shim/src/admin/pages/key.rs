@@ -11,6 +11,7 @@ use crate::admin::input::Input;
 use crate::admin::key::{self, Key};
 use crate::admin::scopes::{self, Scope};
 use crate::admin::visit::Desk;
+use crate::credentials::is_prefix;
 
 pub async fn show(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     let (key, version) = find(desk, prefix).await?;
@@ -20,7 +21,7 @@ pub async fn show(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
 }
 
 pub async fn find(desk: &Desk<'_>, prefix: &str) -> Result<(Key, String), Failure> {
-    if prefix.len() != 8 || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if !is_prefix(prefix) {
         return Err(Failure::NotFound);
     }
     if !desk.rights.list() {

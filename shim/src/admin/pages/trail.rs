@@ -11,9 +11,10 @@ use crate::admin::failure::Failure;
 use crate::admin::keys::page_number;
 use crate::admin::lang::Texts;
 use crate::admin::visit::Desk;
+use crate::credentials::is_prefix;
 
 pub async fn of_key(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    if prefix.len() != 8 || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if !is_prefix(prefix) {
         return Err(Failure::NotFound);
     }
     let title = format!("{} {prefix}", desk.visit.texts.trail_of);
