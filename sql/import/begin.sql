@@ -30,8 +30,85 @@ BEGIN
 END
 $$;
 
--- What was found, and what became of it. load.sql looks at those without an outcome.
+-- Every table of keys in this database, in whatever schema and of whatever model, and every key in them. An import takes
+-- some of them; the report accounts for all.
+CREATE TEMP TABLE source (
+    relation oid,
+    name     text,
+    schema   text,
+    model    text,
+    tenant   text, -- where its keys belong to one, whatever this import takes
+    unfit    text, -- why none of its keys can be imported
+    remark   text
+) ON COMMIT DROP;
+
+CREATE TEMP TABLE found (
+    number      bigint GENERATED ALWAYS AS IDENTITY,
+    source      oid,
+    id          text,
+    prefix      text,
+    hashed_key  text,
+    name        text,
+    created     timestamptz,
+    expiry_date timestamptz,
+    revoked     boolean
+) ON COMMIT DROP;
+
+DO $$
+DECLARE
+    package CONSTANT text[] := ARRAY['id', 'prefix', 'hashed_key', 'created', 'name', 'revoked', 'expiry_date'];
+    model   record;
+    unfit   text;
+    extra   text;
+BEGIN
+    FOR model IN
+        SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, n.nspname, c.relname, c.relkind, a.columns
+          FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         CROSS JOIN LATERAL (
+               SELECT array_agg(a.attname::text ORDER BY a.attnum) AS columns,
+                      bool_or(a.attname = 'id' AND format_type(a.atttypid, a.atttypmod) = 'character varying(100)') AS has_old_id
+                 FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         ) AS a
+         -- No views: reading one would run its owner's functions with the rights of whoever runs this.
+         WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
+           AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'apikey')
+           -- A model may have fewer columns than the package, and none of its keys is without these two. Before version
+           -- 1.4, both were in the id.
+           AND (a.columns @> ARRAY['prefix', 'hashed_key']
+                OR a.has_old_id AND a.columns @> ARRAY['created', 'name', 'revoked'])
+         ORDER BY n.nspname, c.relname
+    LOOP
+        unfit := CASE
+            WHEN model.relkind = 'f' THEN 'foreign tables are not read: copy it'
+            WHEN NOT model.columns @> ARRAY['prefix', 'hashed_key'] THEN
+                'it is of djangorestframework-api-key before 1.4: upgrade that, run manage.py migrate, and import again'
+        END;
+        IF model.relkind <> 'f' THEN
+            BEGIN
+                -- What is written into the text of the statement is the table's name.
+                EXECUTE format($query$
+                    INSERT INTO pg_temp.found (source, id, prefix, hashed_key, name, created, expiry_date, revoked)
+                    SELECT $1, k ->> 'id', k ->> 'prefix', k ->> 'hashed_key', k ->> 'name', (k ->> 'created')::timestamptz,
+                           (k ->> 'expiry_date')::timestamptz, coalesce((k ->> 'revoked')::boolean, false)
+                      FROM (SELECT to_jsonb(t.*) AS k FROM %s AS t) AS k
+                $query$, model.name)
+                USING model.oid;
+            -- Such as a right that is missing. Whether it matters is decided when it is known which tables are wanted.
+            EXCEPTION WHEN OTHERS THEN
+                unfit := SQLERRM;
+            END;
+        END IF;
+        SELECT string_agg(c, ', ') INTO extra FROM unnest(model.columns) AS c WHERE c <> ALL (package);
+        INSERT INTO pg_temp.source (relation, name, schema, model, unfit, remark)
+        VALUES (model.oid, model.name, model.nspname, model.relname, unfit,
+                'Not read: ' || extra || '. Does one of these columns make a key invalid?');
+    END LOOP;
+END
+$$;
+
+-- What is to be imported, and what became of it. load.sql looks at those without an outcome.
 CREATE TEMP TABLE incoming (
+    number     bigint, -- in pg_temp.found
     tenant     text,
     prefix     text,
     verifier   text,

@@ -11,9 +11,9 @@
 --             has another name
 --   dry_run   on: everything is done, reported and rolled back (the default); off: it is committed
 --
--- It takes one transaction, reads Django's table and changes nothing in it. load.sql, which is beside this file, tells
--- what becomes of each key. Run again, it changes nothing. The role that runs it reads Django's table and may INSERT
--- into apikey.key: a superuser, usually.
+-- It takes one transaction, reads Django's tables and changes nothing in them. load.sql, which is beside this file, tells
+-- what becomes of each key; the report also names the tables of keys that were not asked for. Run again, it changes
+-- nothing. The role that runs it reads Django's table and may INSERT into apikey.key: a superuser, usually.
 
 \ir begin.sql
 
@@ -44,26 +44,34 @@ DO $$
 DECLARE
     name   CONSTANT text := current_setting('apikey_import.table');
     auth   CONSTANT text := current_setting('apikey_import.auth');
-    source regclass;
+    wanted oid;
+    unfit  text;
 BEGIN
     IF auth !~ '\S' THEN
         RAISE EXCEPTION 'nothing was imported: the variable auth is not given'
             USING HINT = 'Say what the keys may do: -v auth=event, or JSON such as -v auth=''["event","ticket"]''.';
     END IF;
-    -- An ordinary table: reading a view would run its owner's functions with the rights of whoever runs this.
-    SELECT c.oid INTO source FROM pg_class AS c WHERE c.oid = to_regclass(name) AND c.relkind IN ('r', 'p');
-    IF source IS NULL THEN
-        RAISE EXCEPTION 'nothing was imported: there is no table %', name
-            USING HINT = 'Say where Django''s table is: -v table=''SCHEMA."TABLE"''.';
+    wanted := to_regclass(name);
+    SELECT s.unfit INTO unfit FROM pg_temp.source AS s WHERE s.relation = wanted;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'nothing was imported: there is no table % with the columns prefix and hashed_key', name
+            USING HINT = 'Say where Django''s table is: -v table=''SCHEMA."TABLE"''. There is '
+                         || coalesce((SELECT string_agg(s.name, ', ') FROM pg_temp.source AS s), 'none in this database') || '.';
+    END IF;
+    IF unfit IS NOT NULL THEN
+        RAISE EXCEPTION 'nothing was imported from %: %', name, unfit;
     END IF;
 
-    -- What is written into the text of the statement is the table's name.
-    EXECUTE format($query$
-        INSERT INTO pg_temp.incoming (tenant, prefix, verifier, name, owner, auth, created_at, expires_at, revoked)
-        SELECT $1, k.prefix, k.hashed_key, k.name, $2, $3, k.created, k.expiry_date, k.revoked FROM %s AS k
-    $query$, source)
-    USING current_setting('apikey_import.tenant'), current_setting('apikey_import.owner'),
-          CASE WHEN auth ~ '^\s*[[{"]' THEN auth::jsonb ELSE to_jsonb(auth) END;
+    INSERT INTO pg_temp.incoming (number, tenant, prefix, verifier, name, owner, auth, created_at, expires_at, revoked)
+    SELECT f.number, current_setting('apikey_import.tenant'), f.prefix, f.hashed_key, f.name,
+           current_setting('apikey_import.owner'),
+           CASE WHEN auth ~ '^\s*[[{"]' THEN auth::jsonb ELSE to_jsonb(auth) END,
+           f.created, f.expiry_date, f.revoked
+      FROM pg_temp.found AS f WHERE f.source = wanted;
+
+    UPDATE pg_temp.source AS s
+       SET remark = concat_ws('. ', format('Not asked for: -v table=%L', s.name), s.remark)
+     WHERE s.relation <> wanted;
 END
 $$;
 

@@ -9,7 +9,7 @@
 
 UPDATE pg_temp.incoming AS i
    SET outcome = CASE
-           WHEN k.tenant <> i.tenant OR k.created_at <> i.created_at
+           WHEN k.tenant <> i.tenant OR k.created_at IS DISTINCT FROM i.created_at
                THEN 'not imported: another key here has this prefix'
            WHEN i.revoked AND k.revoked_at IS NULL THEN 'here already, but revoked in Django: use apikey_revoke'
            ELSE 'here already'
@@ -78,7 +78,7 @@ BEGIN
             END;
         END LOOP;
         UPDATE pg_temp.incoming AS i SET outcome = result
-         WHERE i.tenant = found.tenant AND i.prefix = found.prefix AND i.outcome IS NULL;
+         WHERE i.number = found.number;
     END LOOP;
 END
 $$;

@@ -14,6 +14,9 @@
 -- and "BaseBillet_externalapikey", which says what it may do. They are joined by key_id = id, and no id is rebuilt from
 -- prefix and hash: it keeps the hash that the key was made with, where Django has renewed hashed_key since.
 --
+-- A venue has further tables of keys, for scanners and tills. Nothing in them says what a key may do, so they are not
+-- imported; the report names them, and how to do it.
+--
 -- It takes one transaction, reads TiBillet's tables and changes nothing in them. load.sql, which is beside this file,
 -- tells what becomes of each key. Run again, it changes nothing. The role that runs it reads all those tables and may
 -- INSERT into apikey.key: a superuser, usually.
@@ -38,6 +41,18 @@ SELECT set_config('apikey_import.tenants', :'tenants', true),
        set_config('apikey_import.owner', :'owner', true)
 \gset ignored_
 
+-- The venues' tables "BaseBillet_externalapikey", and their rows.
+CREATE TEMP TABLE venue (
+    schema  text,
+    rights  text[],
+    unknown text, -- boolean columns that may be rights
+    missing text  -- columns that are not there
+) ON COMMIT DROP;
+CREATE TEMP TABLE external (
+    schema text,
+    key    jsonb
+) ON COMMIT DROP;
+
 DO $$
 DECLARE
     -- The rights of the versions so far. Any other boolean column may be a new right or anything else, such as a
@@ -50,12 +65,13 @@ DECLARE
     wanted       CONSTANT text[] :=
         regexp_split_to_array(nullif(current_setting('apikey_import.tenants'), ''), '\s*,\s*');
     unknown      text;
-    schema       text;
-    keys         regclass;
-    external     regclass;
-    rights       text[];
-    refill       boolean;
+    missing      text;
+    venue        record;
 BEGIN
+    IF to_regclass('public."Customers_client"') IS NULL OR to_regclass('public."AuthBillet_tibilletuser"') IS NULL THEN
+        RAISE EXCEPTION 'nothing was imported: there is no public."Customers_client" or public."AuthBillet_tibilletuser"'
+            USING HINT = 'Is this TiBillet''s database? sql/import/django.sql imports keys of other projects.';
+    END IF;
     SELECT string_agg(quote_literal(t), ', ') INTO unknown FROM unnest(wanted) AS t
      WHERE NOT EXISTS (SELECT FROM public."Customers_client" AS c WHERE c.schema_name = t);
     IF unknown IS NOT NULL THEN
@@ -63,56 +79,68 @@ BEGIN
             USING HINT = 'The variable tenants names schemas in public."Customers_client".';
     END IF;
 
-    FOR schema IN
-        SELECT c.schema_name FROM public."Customers_client" AS c
-         WHERE wanted IS NULL OR c.schema_name = ANY (wanted) ORDER BY 1
+    UPDATE pg_temp.source AS s SET tenant = c.schema_name
+      FROM public."Customers_client" AS c WHERE c.schema_name = s.schema;
+    UPDATE pg_temp.source AS s
+       SET remark = nullif(concat_ws('. ', CASE
+               WHEN s.tenant IS NULL THEN 'No tenant has this schema'
+               WHEN s.tenant <> ALL (wanted) THEN 'Its tenant is not asked for'
+               WHEN s.model <> 'rest_framework_api_key_apikey' THEN
+                   format('Nothing says what its keys may do. Do you? django.sql with -v table=%L -v tenant=%L -v auth=…',
+                          s.name, s.tenant)
+           END, s.remark), '');
+
+    FOR venue IN
+        SELECT c.oid, n.nspname AS schema, a.columns, a.rights
+          FROM pg_temp.source AS s
+          JOIN pg_namespace AS n ON n.nspname = s.schema
+          -- No view: reading one would run its owner's functions with the rights of whoever runs this.
+          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'BaseBillet_externalapikey' AND c.relkind IN ('r', 'p')
+         CROSS JOIN LATERAL (
+               SELECT array_agg(a.attname::text) AS columns,
+                      coalesce(array_agg(a.attname::text) FILTER (WHERE a.atttypid = 'boolean'::regtype), '{}') AS rights
+                 FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         ) AS a
+         WHERE s.model = 'rest_framework_api_key_apikey' AND s.tenant = ANY (coalesce(wanted, ARRAY[s.tenant]))
     LOOP
-        -- Ordinary tables: reading a view would run its owner's functions with the rights of whoever runs this.
-        SELECT max(c.oid) FILTER (WHERE c.relname = 'rest_framework_api_key_apikey'),
-               max(c.oid) FILTER (WHERE c.relname = 'BaseBillet_externalapikey')
-          INTO keys, external
-          FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-         WHERE n.nspname = schema AND c.relkind IN ('r', 'p');
-        CONTINUE WHEN keys IS NULL; -- as in the schema public; the report names them
-        IF external IS NULL THEN
-            RAISE EXCEPTION 'nothing was imported: tenant % has keys, but no table "BaseBillet_externalapikey"', schema
-                USING HINT = 'Without it nothing says what they may do. Leave this tenant out with -v tenants=….';
-        END IF;
-
-        SELECT coalesce(array_agg(a.attname::text) FILTER (WHERE a.atttypid = 'boolean'::regtype), '{}'),
-               coalesce(bool_or(a.attname = 'gift_asset_id'), false)
-          INTO rights, refill
-          FROM pg_attribute AS a
-         WHERE a.attrelid = external AND a.attnum > 0 AND NOT a.attisdropped;
-        SELECT string_agg(r, ',' ORDER BY r) INTO unknown FROM unnest(rights) AS r WHERE r <> ALL (known_rights);
-
-        -- $1 … $6; what is written into the text of the statement is the two tables' names.
-        EXECUTE format($query$
-            INSERT INTO pg_temp.incoming
-                   (tenant, prefix, verifier, name, owner, auth, ip, metadata, created_at, expires_at, revoked, outcome)
-            SELECT $1, k.prefix, k.hashed_key, coalesce(e.name, k.name),
-                   coalesce(nullif(btrim(u.email), ''), nullif($2, ''), $1),
-                   (SELECT jsonb_object_agg(member, coalesce(granted::boolean, false))
-                      FROM (SELECT r AS member, to_jsonb(e) ->> r AS granted FROM unnest($3) AS r
-                            UNION ALL
-                            SELECT $4 ->> r, to_jsonb(e) ->> r FROM unnest($3) AS r WHERE $4 ? r
-                            UNION ALL
-                            SELECT 'walletrefill', (to_jsonb(e) ->> 'gift_asset_id' IS NOT NULL)::text WHERE $5) AS auth
-                     WHERE e.key_id IS NOT NULL),
-                   e.ip::text,
-                   -- The one asset that a key with walletrefill may refill.
-                   jsonb_strip_nulls(jsonb_build_object('gift_asset', to_jsonb(e) -> 'gift_asset_id')),
-                   k.created, k.expiry_date, k.revoked,
-                   CASE
-                       WHEN e.key_id IS NULL THEN 'not imported: orphan, nothing says what it may do'
-                       WHEN $6 IS NOT NULL THEN 'not imported: is this a right? If so, add -v rights=' || $6
-                   END
-              FROM %1$s AS k
-              LEFT JOIN %2$s AS e ON e.key_id = k.id
-              LEFT JOIN public."AuthBillet_tibilletuser" AS u ON u.id = e.user_id
-        $query$, keys, external)
-        USING schema, current_setting('apikey_import.owner'), rights, implied, refill, unknown;
+        SELECT string_agg(r, ',' ORDER BY r) INTO unknown FROM unnest(venue.rights) AS r WHERE r <> ALL (known_rights);
+        SELECT string_agg(c, ', ') INTO missing FROM unnest(ARRAY['key_id', 'name', 'ip', 'user_id']) AS c
+         WHERE c <> ALL (venue.columns);
+        INSERT INTO pg_temp.venue VALUES (venue.schema, venue.rights, unknown, missing);
+        -- What is written into the text of the statement is the table's name.
+        EXECUTE format('INSERT INTO pg_temp.external SELECT $1, to_jsonb(e.*) FROM %s AS e', venue.oid::regclass)
+        USING venue.schema;
     END LOOP;
+
+    INSERT INTO pg_temp.incoming
+           (number, tenant, prefix, verifier, name, owner, auth, ip, metadata, created_at, expires_at, revoked, outcome)
+    SELECT f.number, s.tenant, f.prefix, f.hashed_key, coalesce(e.key ->> 'name', f.name),
+           coalesce(nullif(btrim(u.email), ''), nullif(current_setting('apikey_import.owner'), ''), s.tenant),
+           (SELECT jsonb_object_agg(member, coalesce(granted::boolean, false))
+              FROM (SELECT r AS member, e.key ->> r AS granted FROM unnest(v.rights) AS r
+                    UNION ALL
+                    SELECT implied ->> r, e.key ->> r FROM unnest(v.rights) AS r WHERE implied ? r
+                    UNION ALL
+                    SELECT 'walletrefill', (e.key ->> 'gift_asset_id' IS NOT NULL)::text WHERE e.key ? 'gift_asset_id') AS auth
+             WHERE e.key IS NOT NULL),
+           e.key ->> 'ip',
+           -- The one asset that a key with walletrefill may refill.
+           jsonb_strip_nulls(jsonb_build_object('gift_asset', e.key -> 'gift_asset_id')),
+           f.created, f.expiry_date, f.revoked,
+           CASE
+               WHEN s.unfit IS NOT NULL THEN 'not imported: ' || s.unfit
+               WHEN v.schema IS NULL THEN 'not imported: there is no table "BaseBillet_externalapikey" that says what it may do'
+               WHEN v.missing IS NOT NULL THEN
+                   'not imported: "BaseBillet_externalapikey", which says what it may do, has no column ' || v.missing
+               WHEN e.key IS NULL THEN 'not imported: orphan, nothing says what it may do'
+               WHEN v.unknown IS NOT NULL THEN 'not imported: is this a right? If so, add -v rights=' || v.unknown
+           END
+      FROM pg_temp.source AS s
+      JOIN pg_temp.found AS f ON f.source = s.relation
+      LEFT JOIN pg_temp.venue AS v ON v.schema = s.schema
+      LEFT JOIN pg_temp.external AS e ON e.schema = s.schema AND e.key ->> 'key_id' = f.id
+      LEFT JOIN public."AuthBillet_tibilletuser" AS u ON u.id::text = e.key ->> 'user_id'
+     WHERE s.model = 'rest_framework_api_key_apikey' AND s.tenant = ANY (coalesce(wanted, ARRAY[s.tenant]));
 END
 $$;
 
@@ -130,7 +158,8 @@ HAVING count(DISTINCT i.tenant) > 1
 SELECT c.schema_name AS tenant FROM public."Customers_client" AS c
  WHERE :'tenants' = '' OR c.schema_name = ANY (regexp_split_to_array(:'tenants', '\s*,\s*'))
 EXCEPT
-SELECT i.tenant FROM pg_temp.incoming AS i
+SELECT s.tenant FROM pg_temp.source AS s LEFT JOIN pg_temp.found AS f ON f.source = s.relation
+ WHERE f.number IS NOT NULL OR s.unfit IS NOT NULL
  ORDER BY 1;
 
 \ir end.sql

@@ -40,3 +40,77 @@ fn keys_from_django_go_on_working() {
         assert_eq!(shim.ask(&wrong), refusal, "{label}");
     }
 }
+
+/// Of any shape, in a header of its own, with somebody else's `Authorization` beside it: as `tests/django/generators.py` has
+/// Django itself say that they pass.
+#[test]
+fn holders_keep_their_header_and_their_key_of_another_shape() {
+    let mut database = Database::new();
+    let keys = Django::Current.other_keys(&database, "public");
+    let arguments = ["-X", "-v", "auth=event", "-v", "dry_run=off", "-v"];
+    for table in ["table=public.venue_key", "table=public.venue_nameless"] {
+        database
+            .client_program("psql", &[&arguments[..], &[table, "-f", SCRIPT]].concat())
+            .success();
+    }
+    let shim = Shim::start_for_auth(&mut database, &["--key-header", "X-Api-Key"]);
+    let jwt = "Authorization: Bearer of.a.jwt";
+    let refusal = shim.get("/api/user/keytest/", &[]);
+    for (label, key) in &keys {
+        let line = format!("X-Api-Key: {key}");
+        let answer = shim.get("/api/user/keytest/", &[&line, jwt]);
+        assert_eq!(
+            (answer.status(), &*answer.body),
+            (200, r#"{"auth":"event","ip_request":"127.0.0.1","ip_valid":true}"#),
+            "{label}"
+        );
+        let pass = shim.get("/auth?scope=event", &[jwt, &line]);
+        assert_eq!(pass.status(), 200, "{label}");
+        assert_eq!(pass.header("x-apikey-prefix"), key.split('.').next(), "{label}");
+        let wrong = format!("X-Api-Key: {}", wrong_secret(key));
+        let elsewhere = format!("Authorization: Api-Key {key}");
+        let with_scheme = format!("X-Api-Key: Api-Key {key}");
+        for lines in [
+            &[&*wrong, jwt][..],
+            &[&*wrong, &elsewhere],
+            &[&elsewhere],
+            &[&with_scheme],
+            &[&line, &line],
+            &[&line, &wrong],
+        ] {
+            assert_eq!(shim.get("/api/user/keytest/", lines), refusal, "{label}: {lines:?}");
+        }
+    }
+}
+
+/// The names that are in use elsewhere, in any case and over HTTP/1.1 as in Kong, Django and others.
+#[test]
+fn the_header_of_the_key_is_a_setting() {
+    let mut database = Database::new();
+    let key = database.key("'event'");
+    for header in ["Api-Key", "apikey"] {
+        let shim = Shim::start(
+            &mut database,
+            &["--key-header", header, "--cors-origin", "https://shop.example"],
+        );
+        let ask = |name: &str| {
+            shim.get(
+                "/api/user/keytest/",
+                &[&format!("{name}: {key}"), "Authorization: Basic YTpi"],
+            )
+        };
+        assert_eq!(ask(header).status(), 200);
+        assert_eq!(ask(&header.to_uppercase()).status(), 200);
+        let refusal = ask("X-Api-Key");
+        refusal.assert_problem(401);
+        assert!(refusal.header("www-authenticate").is_some());
+        // A page may send it.
+        let preflight = shim.request(
+            "OPTIONS",
+            "/api/user/keytest/",
+            &["Origin: https://shop.example", "Access-Control-Request-Method: GET"],
+        );
+        let allowed = format!("access-control-allow-headers: {}", header.to_lowercase());
+        assert!(preflight.head.to_lowercase().contains(&allowed), "{}", preflight.head);
+    }
+}

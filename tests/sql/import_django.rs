@@ -1,6 +1,6 @@
 //! `sql/import/django.sql`: keys of djangorestframework-api-key, made by a real Django.
 
-use apikey_tests::{Cluster, Database, Django, Output, one, wrong_secret};
+use apikey_tests::{Cluster, Database, Django, Output, one, stat, wrong_secret};
 use postgres::Client;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/import/django.sql");
@@ -94,6 +94,145 @@ fn keys_of_version_two_with_argon2() {
     a_real_django(Django::Two, Some("Argon2PasswordHasher"), "argon2");
 }
 
+/// Whatever the length and the alphabet that Django's generator was told.
+fn keys_of_other_generators(django: Django) {
+    let database = Database::new();
+    let mut client = database.superuser();
+    let keys = django.other_keys(&database, "public");
+    for (table, counts) in
+        [("public.venue_key", "all|11|11|0|0"), ("public.venue_nameless", "all|1|1|0|0")]
+    {
+        let table = format!("table={table}");
+        let report = import(&database, &["auth=event", "dry_run=off", &table]).success();
+        assert!(report.contains(counts), "{report}");
+    }
+    assert_eq!(keys.len(), 12);
+    let unknown = keys["default"].replace(&keys["default"][..8], "Zz-_zZ");
+    let before = stat(&mut client, "unknown_prefix");
+    assert_eq!(check(&mut client, &unknown, ""), None);
+    assert_eq!(stat(&mut client, "unknown_prefix"), before + 1);
+
+    for (label, key) in &keys {
+        let (prefix, secret) = key.split_once('.').unwrap();
+        let other = if secret.starts_with('x') { "y" } else { "x" };
+        let wrong = format!("{prefix}.{other}{}", &secret[1..]);
+        let explain = |client: &mut Client, key: &str| {
+            one(client, &format!("SELECT apikey_explain('{key}', NULL)")).unwrap()
+        };
+        for _ in 0..2 {
+            assert!(check(&mut client, key, "").is_some(), "{label}");
+            for wrong in [&*wrong, &format!("{key}x"), &key[..key.len() - 1]] {
+                assert_eq!(check(&mut client, wrong, ""), None, "{label} {wrong}");
+            }
+        }
+        assert_eq!(explain(&mut client, key), "accepted", "{label}");
+        let wrong = explain(&mut client, &wrong);
+        assert!(wrong.starts_with("refused: wrong secret"), "{label}: {wrong}");
+        let decision = format!("SELECT prefix FROM apikey_authorize('{key}', NULL, 'event')");
+        assert_eq!(one(&mut client, &decision).as_deref(), Some(prefix), "{label}");
+        let uses = format!("SELECT accepted FROM apikeys WHERE prefix = '{prefix}'");
+        assert_eq!(one(&mut client, &uses).as_deref(), Some("3"), "{label}");
+        assert_eq!(
+            one(&mut client, &format!("SELECT apikey_rotate('{key}') ~ '^\\w{{8}}\\.\\w{{32}}$'"))
+                .as_deref(),
+            Some("t"),
+            "{label}"
+        );
+        let revoked = explain(&mut client, key);
+        assert!(revoked.starts_with("refused: revoked"), "{label}: {revoked}");
+        assert_eq!(check(&mut client, key, ""), None, "{label}");
+    }
+}
+
+#[test]
+fn keys_of_other_generators_of_the_current_version() {
+    keys_of_other_generators(Django::Current);
+}
+
+#[test]
+fn keys_of_other_generators_of_version_two() {
+    keys_of_other_generators(Django::Two);
+}
+
+#[test]
+fn every_table_of_keys_is_accounted_for() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    client.batch_execute("CREATE SCHEMA venue").unwrap();
+    Django::Current.other_keys(&database, "venue");
+    plain_table(&mut client, ") VALUES ('AAAAAAAA', 'till'), ('BBBBBBBB', 'bar')");
+    client
+        .batch_execute(
+            "INSERT INTO venue.rest_framework_api_key_apikey VALUES ('CCCCCCCC.hash', now(), 'old', false);
+             CREATE TABLE venue.elsewhere (prefix text, hashed_key text, created text);
+             INSERT INTO venue.elsewhere VALUES ('DDDDDDDD', 'hash', 'yesterday, or so');
+             CREATE VIEW venue.disguised AS SELECT * FROM venue.venue_key",
+        )
+        .unwrap();
+    let old = "it is of djangorestframework-api-key before 1.4: upgrade that, run manage.py migrate, and import again";
+    let unlike = "Not read: is_paid. Does one of these columns make a key invalid?";
+    let others = [
+        format!("venue.rest_framework_api_key_apikey|1|0|0|1|No key of it can be imported: {old}"),
+        "venue.elsewhere||0|0|0|No key of it can be imported: invalid input syntax".to_owned(),
+    ];
+    let first = import(&database, &["auth=event", "dry_run=off"]).success();
+    for line in others.iter().cloned().chain([
+        "public.rest_framework_api_key_apikey|2|2|0|0|\n".to_owned(),
+        format!("venue.venue_key|11|0|0|11|Not asked for: -v table='venue.venue_key'. {unlike}"),
+        "venue.venue_nameless|1|0|0|1|Not asked for: -v table='venue.venue_nameless'".to_owned(),
+    ]) {
+        assert!(first.contains(&line), "{line} is not in\n{first}");
+    }
+    assert!(!first.contains("disguised"), "{first}");
+
+    // Those of a run before are here, whichever table is asked for now.
+    let table = "table=venue.venue_nameless";
+    let second = import(&database, &["auth=event", "dry_run=off", table]).success();
+    for line in others.iter().cloned().chain([
+        "public.rest_framework_api_key_apikey|2|0|2|0|".to_owned(),
+        "venue.venue_nameless|1|1|0|0|\n".to_owned(),
+    ]) {
+        assert!(second.contains(&line), "{line} is not in\n{second}");
+    }
+    assert!(second.contains("||live|imported as 'unnamed'|"), "{second}");
+
+    let table = "table=venue.rest_framework_api_key_apikey";
+    let output = import(&database, &["auth=event", "dry_run=off", table]);
+    assert_eq!(output.code, Some(3));
+    assert!(output.stderr.contains(old), "{}", output.stderr);
+    assert!(!output.stderr.contains("does not exist"), "{}", output.stderr);
+}
+
+/// Models may have fewer columns, and columns without NOT NULL and UNIQUE.
+#[test]
+fn a_row_that_is_no_key_is_listed_and_the_rest_is_imported() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    client
+        .batch_execute(
+            "CREATE TABLE keys (prefix text, hashed_key text, created timestamptz, name text);
+             INSERT INTO keys SELECT p, h, c::timestamptz, n
+               FROM (SELECT 'sha512$$' || repeat('0', 128)) AS sha(h),
+                    (VALUES ('A', 'one', '2024-01-01'), ('A', 'two', '2024-01-02'), (NULL, 'three', '2024-01-03'),
+                            ('D', NULL, '2024-01-04'), ('E', 'five', NULL)) AS k(p, n, c);
+             INSERT INTO keys VALUES ('F', NULL, '2024-01-06', 'six')",
+        )
+        .unwrap();
+    let report = import(&database, &["auth=event", "dry_run=off", "table=public.keys"]).success();
+    for line in [
+        "|A|one|postgres||live|imported|",
+        "|A|two|postgres||live|not imported: another key has this prefix|",
+        "||three|postgres||live|not imported: it has no prefix|",
+        "|D||postgres||live|imported as 'unnamed'|",
+        "|E|five|postgres||live|not imported: it has no created_at|",
+        "|F|six|postgres||live|not imported: it has no verifier|",
+        "all|6|2|0|4",
+        "public.keys|6|2|0|4|",
+    ] {
+        assert!(report.contains(line), "{line} is not in\n{report}");
+    }
+}
+
 #[test]
 fn by_default_nothing_is_changed() {
     let database = Database::new();
@@ -137,7 +276,7 @@ fn what_cannot_be_taken_over_is_listed_and_the_rest_is() {
         &format!(
             ", hashed_key, created, revoked, expiry_date) VALUES
              ('AAAAAAAA', 'odd hash', 'bcrypt$$2b$12$abc', '2024-01-01', false, NULL),
-             ('BBBBBBB',  'short', 'sha512$$' || repeat('0', 128), '2024-01-02', false, NULL),
+             ('BBB+BBB',  'odd prefix', 'sha512$$' || repeat('0', 128), '2024-01-02', false, NULL),
              ('CCCCCCCC', '  ', 'sha512$$' || repeat('0', 128), '2024-01-03', false, NULL),
              ('DDDDDDDD', 'shop', 'sha512$$' || repeat('0', 128), '2024-01-04', false, NULL),
              ('EEEEEEEE', 'shop', 'sha512$$' || repeat('0', 128), '2024-01-05', true, NULL),
@@ -148,7 +287,7 @@ fn what_cannot_be_taken_over_is_listed_and_the_rest_is() {
     let report = import(&database, &["auth=event", "owner=ada", "dry_run=off"]).success();
     for line in [
         "|AAAAAAAA|odd hash|ada||live|not imported: A verifier is",
-        "|BBBBBBB|short|ada||live|not imported: A prefix has 8 characters",
+        "|BBB+BBB|odd prefix|ada||live|not imported: A prefix has 1 to 8 characters",
         "|CCCCCCCC|  |ada||live|imported as 'unnamed'|",
         "|DDDDDDDD|shop|ada||live|imported as 'shop (DDDDDDDD)'|",
         "|EEEEEEEE|shop|ada||revoked|imported|",
@@ -219,7 +358,10 @@ fn what_is_wrong_is_said_and_nothing_is_imported() {
             "there is no table public.nothing",
         ),
         (&["dry_run=off", "auth=event", "table=public.disguised"], "there is no table"),
-        (&["dry_run=off", "auth=event", "table=public.other"], "column k.prefix does not exist"),
+        (
+            &["dry_run=off", "auth=event", "table=public.other"],
+            "there is no table public.other with the columns prefix and hashed_key",
+        ),
     ] {
         let output = import(&database, variables);
         assert_eq!(output.code, Some(3), "{variables:?}");

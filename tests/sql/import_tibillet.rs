@@ -254,16 +254,6 @@ fn an_error_leaves_nothing_behind() {
     for (spoil, variables, said) in [
         ("SELECT", &["dry_run=off", "tenants=demo,nowhere"][..], "there is no tenant 'nowhere'"),
         ("SELECT", &["dry_run=maybe"], "invalid input syntax for type boolean"),
-        (
-            "ALTER TABLE zoo.\"BaseBillet_externalapikey\" DROP COLUMN ip",
-            &["dry_run=off"],
-            "column e.ip does not exist",
-        ),
-        (
-            "DROP TABLE zoo.\"BaseBillet_externalapikey\"",
-            &["dry_run=off"],
-            "tenant zoo has keys, but no table",
-        ),
     ] {
         client.batch_execute(spoil).unwrap();
         let output = import(&database, variables);
@@ -273,6 +263,103 @@ fn an_error_leaves_nothing_behind() {
     }
     import(&database, &["dry_run=off", "tenants=demo"]).success();
     assert_eq!(one(&mut client, "SELECT count(*) FROM apikey.key").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_venue_that_does_not_say_what_its_keys_may_do_stops_nobody_else() {
+    for (spoil, why) in [
+        ("ALTER TABLE zoo.\"BaseBillet_externalapikey\" DROP COLUMN ip", "has no column ip"),
+        (
+            "DROP TABLE zoo.\"BaseBillet_externalapikey\"",
+            "there is no table \"BaseBillet_externalapikey\"",
+        ),
+        (
+            "ALTER TABLE zoo.rest_framework_api_key_apikey ALTER id TYPE varchar(100), DROP prefix, DROP hashed_key",
+            "it is of djangorestframework-api-key before 1.4: upgrade that",
+        ),
+    ] {
+        let database = Database::new();
+        let mut client = database.superuser();
+        platform(&mut client, &["demo", "zoo"]);
+        for (schema, prefix) in [("demo", "AAAAAAAA"), ("zoo", "BBBBBBBB")] {
+            venue(&mut client, schema, &MIDDLE, "");
+            key(&mut client, schema, prefix, "till", "event = true");
+        }
+        client.batch_execute(spoil).unwrap();
+        let report = import(&database, &["dry_run=off"]).success();
+        assert!(report.contains(why) && report.contains("zoo|1|0|0|1"), "{spoil}: {report}");
+        assert_lines(&report, &["demo|1|1|0|0", "zoo.rest_framework_api_key_apikey|1|0|0|1|"]);
+    }
+}
+
+/// Those of scanners and tills, and whatever stands in a schema that is nobody's.
+#[test]
+fn every_table_of_keys_is_accounted_for() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    platform(&mut client, &["demo", "next"]);
+    for (schema, prefix) in [("demo", "AAAAAAAA"), ("next", "BBBBBBBB")] {
+        venue(&mut client, schema, &MIDDLE, "");
+        key(&mut client, schema, prefix, "till", "event = true");
+    }
+    client
+        .batch_execute(
+            "CREATE SCHEMA gone;
+             CREATE TABLE gone.rest_framework_api_key_apikey AS TABLE demo.rest_framework_api_key_apikey;
+             CREATE TABLE demo.\"BaseBillet_laboutikapikey\" (LIKE demo.rest_framework_api_key_apikey);
+             CREATE TABLE demo.\"BaseBillet_scannerapikey\" (LIKE demo.rest_framework_api_key_apikey);
+             INSERT INTO demo.\"BaseBillet_scannerapikey\"
+             SELECT 'SSSSSSSS.old', 'SSSSSSSS', hashed_key, created, 'door', revoked, expiry_date
+               FROM demo.rest_framework_api_key_apikey",
+        )
+        .unwrap();
+    let scanner = r#"'demo."BaseBillet_scannerapikey"' -v tenant='demo'"#;
+    let report = import(&database, &["dry_run=off", "tenants=demo"]).success();
+    assert_lines(
+        &report,
+        &[
+            &format!(
+                "demo.\"BaseBillet_scannerapikey\"|1|0|0|1|Nothing says what its keys may do. Do you? django.sql with -v table={scanner} -v auth=…"
+            ),
+            "demo.\"BaseBillet_laboutikapikey\"|0|0|0|0|",
+            "demo.rest_framework_api_key_apikey|1|1|0|0|\n",
+            "gone.rest_framework_api_key_apikey|1|0|1|0|No tenant has this schema",
+            "next.rest_framework_api_key_apikey|1|0|0|1|Its tenant is not asked for",
+        ],
+    );
+    // As the remark says.
+    let django = SCRIPT.replace("tibillet", "django");
+    let table = "table=demo.\"BaseBillet_scannerapikey\"";
+    let arguments = [
+        "-X",
+        "-f",
+        &django,
+        "-v",
+        table,
+        "-v",
+        "tenant=demo",
+        "-v",
+        "auth=scan",
+        "-v",
+        "dry_run=off",
+    ];
+    database.client_program("psql", &arguments).success();
+    assert_lines(
+        &import(&database, &["dry_run=off"]).success(),
+        &[
+            "demo.\"BaseBillet_scannerapikey\"|1|0|1|0|",
+            "demo.rest_framework_api_key_apikey|1|0|1|0|\n",
+            "next.rest_framework_api_key_apikey|1|1|0|0|\n",
+        ],
+    );
+}
+
+#[test]
+fn elsewhere_it_says_that_this_is_not_tibillet() {
+    let database = Database::new();
+    let output = import(&database, &["dry_run=off"]);
+    assert_eq!(output.code, Some(3));
+    assert!(output.stderr.contains("Is this TiBillet's database?"), "{}", output.stderr);
 }
 
 /// Some versions may keep the address as text; the script does not depend on the type.

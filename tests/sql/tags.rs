@@ -1,6 +1,7 @@
 //! The tag of a generated key, by which a wrong secret is refused without the slow hash. A secret that a person may have
 //! chosen has none.
 
+use apikey_core::{Argon2Params, Block, Key, hash, tag};
 use apikey_tests::{Database, one, refused, wrong_secret};
 use postgres::Client;
 
@@ -181,5 +182,29 @@ fn the_tag_is_in_no_event_view_or_error() {
         let whole = refusal.whole();
         assert!(!refusal.hint().is_empty(), "{statement}: {whole}");
         assert!(!whole.contains("Failing row") && !whole.contains("argon2id$"), "{whole}");
+    }
+}
+
+/// Whoever writes such a row by hand gains nothing by it.
+#[test]
+fn a_row_with_a_tag_matches_no_key_of_another_shape() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    for (text, is_valid) in
+        [("Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW", true), ("odd.a-secret", false)]
+    {
+        let key = Key::parse(text).unwrap();
+        let cheap = Argon2Params { memory: 1024, iterations: 1, parallelism: 1 };
+        let verifier = hash(key, cheap, |blocks| Some(vec![Block::default(); blocks])).unwrap();
+        let insert = "INSERT INTO apikey.key (prefix, verifier, tag, name, auth) VALUES ($1, $2, $3, $1, '\"event\"')";
+        let tag = tag(key, &verifier).cast_signed();
+        client.execute(insert, &[&key.prefix(), &verifier, &tag]).unwrap();
+        assert_eq!(check(&mut client, text), is_valid, "{text}");
+        client.batch_execute("UPDATE apikey.key SET tag = NULL").unwrap();
+        assert!(check(&mut client, text), "{text}");
+    }
+    for function in ["make_verifier($1)", "make_tag($1, '')"] {
+        let made = client.query(&format!("SELECT apikey.{function}"), &[&"odd.a-secret"]);
+        assert_eq!(refused(made).message(), "not an API key", "{function}");
     }
 }

@@ -1,11 +1,11 @@
-//! Keys made by a real Django with a real djangorestframework-api-key, by `tests/django/keys.py`.
+//! Keys made by a real Django with a real djangorestframework-api-key, by the projects in `tests/django`.
 
 use crate::database::Database;
 use crate::from_test_script;
 use crate::program::{program, run};
 use std::collections::HashMap;
 
-const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/django/keys.py");
+const PROJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/django");
 
 /// A version of djangorestframework-api-key.
 #[derive(Clone, Copy)]
@@ -25,13 +25,29 @@ impl Django {
         schema: &str,
         hasher: Option<&str>,
     ) -> HashMap<String, String> {
+        self.run("keys.py", database, &[&[schema], hasher.as_slice()].concat())
+    }
+
+    /// The same by generators that are not the default: the keys of `venue_key` by what is special about their shape, and
+    /// `nameless`, of `venue_nameless`.
+    pub fn other_keys(self, database: &Database, schema: &str) -> HashMap<String, String> {
+        self.run("generators.py", database, &[schema])
+    }
+
+    fn run(
+        self,
+        project: &str,
+        database: &Database,
+        arguments: &[&str],
+    ) -> HashMap<String, String> {
         let python = from_test_script(match self {
             Self::Current => "APIKEY_PYTHON_DJANGO",
             Self::Two => "APIKEY_PYTHON_DJANGO_2",
         });
+        let project = format!("{PROJECTS}/{project}");
         let superuser = database.cluster.superuser();
-        let output = run(program(&python, &[PROJECT, schema])
-            .args(hasher)
+        let output = run(program(&python, &[&project])
+            .args(arguments)
             .env("PGHOST", "127.0.0.1")
             .env("PGPORT", database.port().to_string())
             .env("PGDATABASE", &database.name)
