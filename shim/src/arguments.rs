@@ -110,8 +110,8 @@ pub struct Arguments {
     pub tenant_by_host: Vec<String>,
 
     /// Where Postgres is, as libpq writes it: postgresql://user@host:5432/db?sslmode=verify-full
-    /// or "host=/run/postgresql user=… dbname=…". Its role needs EXECUTE on apikey_check, for
-    /// /auth on apikey_authorize, and nothing else
+    /// or "host=/run/postgresql user=… dbname=…". Its role is one of apikey_checker, which
+    /// deploy/roles.sql makes, and needs nothing else
     #[arg(long, env = "APIKEY_DATABASE", value_name = "URL", help_heading = "Database")]
     pub database: String,
 
@@ -123,10 +123,6 @@ pub struct Arguments {
         help_heading = "Database"
     )]
     pub database_password_file: Option<PathBuf>,
-
-    /// Schema of apikey_check, if the role's search_path does not lead to it
-    #[arg(long, env = "APIKEY_SCHEMA", value_name = "NAME", help_heading = "Database")]
-    pub schema: Option<String>,
 
     /// Connections to Postgres, at most
     #[arg(long, env = "APIKEY_POOL_SIZE", value_name = "COUNT", help_heading = "Database",

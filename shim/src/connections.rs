@@ -10,24 +10,17 @@ use tracing::debug;
 
 use crate::connector::{Connection, Connector};
 use crate::extension_stats::{self, Stats};
+use crate::members::{Lack, Members};
 use crate::statement::{Asked, Parameters, Question, Statement};
 use crate::unavailable::{Unavailable, ends_session, is_of_swapped_session};
 
 pub struct Connections {
     pool: Pool<Connector>,
-    check: Statement,
-    authorize: Statement,
 }
 
 impl Connections {
     /// Connects to nothing yet.
-    pub fn new(
-        connector: Connector,
-        schema: Option<&str>,
-        with_tenant: bool,
-        size: usize,
-        patience: Duration,
-    ) -> Result<Self, BuildError> {
+    pub fn new(connector: Connector, size: usize, patience: Duration) -> Result<Self, BuildError> {
         let pool = Pool::builder(connector)
             .max_size(size)
             // The connection that was used last: its backend has everything at hand.
@@ -35,9 +28,7 @@ impl Connections {
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts { wait: None, create: Some(patience), recycle: Some(patience) })
             .build()?;
-        let (check, authorize) =
-            (Statement::check(schema, with_tenant), Statement::authorize(schema));
-        Ok(Self { pool, check, authorize })
+        Ok(Self { pool })
     }
 
     /// Those that are open: how many are in use, and how many are not.
@@ -79,45 +70,70 @@ impl Connections {
         let connection = scopeguard::guard(connection, |used| drop(Object::take(used)));
         let outcome = tokio::select! {
             biased;
-            outcome = self.query(&connection, questions) => outcome,
+            outcome = query(&connection, questions) => outcome,
             never = self.pool.manager().doubt(&connection) => match never {},
         };
         match &outcome {
-            Err(error) if is_of_swapped_session(error) => connection.turned_out_to_be_pooled(),
-            Err(error) if ends_session(error) => {}
+            Err(Unavailable::Query(error)) if is_of_swapped_session(error) => {
+                connection.turned_out_to_be_pooled();
+            }
+            Err(Unavailable::Query(error)) if ends_session(error) => {}
             _ => drop(ScopeGuard::into_inner(connection)),
         }
-        outcome.map_err(Unavailable::Query)
-    }
-
-    /// The statements go out together, and the server answers one after the other.
-    async fn query(
-        &self,
-        connection: &Connection,
-        questions: &[Question],
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let is_check = |question: &&Question| matches!(question.asked, Asked::Check);
-        let (checks, others): (Vec<_>, Vec<_>) = questions.iter().partition(is_check);
-        // Both to their end, also when one fails: an answer that nobody waits for stays on the connection.
-        let (checked, authorized) = tokio::join!(
-            run(connection, &self.check, &checks),
-            run(connection, &self.authorize, &others)
-        );
-        let (mut checked, mut authorized) = (checked?.into_iter(), authorized?.into_iter());
-        let next = |question| if is_check(&question) { checked.next() } else { authorized.next() };
-        Ok(questions.iter().filter_map(next).collect())
+        outcome
     }
 }
 
+/// Once more, where something else is found than before, if what was found of the extension may have changed since.
+async fn query(connection: &Connection, questions: &[Question]) -> Result<Vec<Row>, Unavailable> {
+    let known = connection.members();
+    let outcome = query_by(&known, connection, questions).await;
+    if !outcome.as_ref().is_err_and(Unavailable::may_be_of_members) {
+        return outcome;
+    }
+    let found = connection.find_members().await.map_err(Unavailable::Query)?;
+    if found == known { outcome } else { query_by(&found, connection, questions).await }
+}
+
+/// The statements go out together, and the server answers one after the other.
+async fn query_by(
+    members: &Members,
+    connection: &Connection,
+    questions: &[Question],
+) -> Result<Vec<Row>, Unavailable> {
+    let is_check = |question: &&Question| matches!(question.asked, Asked::Check);
+    let (checks, others): (Vec<_>, Vec<_>) = questions.iter().partition(is_check);
+    // Both to their end, also when one fails: an answer that nobody waits for stays on the connection.
+    let (checked, authorized) =
+        tokio::join!(run(connection, members, &checks), run(connection, members, &others));
+    let (mut checked, mut authorized) = (checked?.into_iter(), authorized?.into_iter());
+    let next = |question| if is_check(&question) { checked.next() } else { authorized.next() };
+    Ok(questions.iter().filter_map(next).collect())
+}
+
+/// A row for each, or an error.
 async fn run(
     connection: &Connection,
-    statement: &Statement,
+    members: &Members,
     questions: &[&Question],
-) -> Result<Vec<Row>, tokio_postgres::Error> {
+) -> Result<Vec<Row>, Unavailable> {
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let (Statement { text, types }, parameters) = (statement, Parameters::of(questions));
+    let statement = members.statement(questions).map_err(Unavailable::Lacking)?;
+    let rows = ask(connection, statement, questions).await.map_err(Unavailable::Query)?;
+    match rows.len() == questions.len() {
+        true => Ok(rows),
+        false => Err(Unavailable::Lacking(Lack::Changing)),
+    }
+}
+
+async fn ask(
+    connection: &Connection,
+    Statement { text, types }: &Statement,
+    questions: &[&Question],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let parameters = Parameters::of(questions);
     let parameters = parameters.all().into_iter().take(types.len());
     if connection.is_pooled() {
         // In one message with its parameters, and so in one session.

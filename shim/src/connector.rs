@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -21,6 +21,7 @@ use crate::cannot_connect::{CannotConnect, Refusal};
 use crate::database_host::Host;
 use crate::database_hosts::Hosts;
 use crate::greeting::Greeting;
+use crate::members::Members;
 use crate::session_attributes::Wanted;
 use crate::session_watch::watch;
 
@@ -43,6 +44,7 @@ pub struct Connection {
     client: ClientWrapper,
     host: Arc<Host>,
     is_pooled: bool,
+    members: Mutex<Arc<Members>>,
 }
 
 impl Manager for Connector {
@@ -142,7 +144,12 @@ impl Connector {
         let reply = greeting.exchange(&client).await.map_err(Refusal::of)?;
         match wanted.objection(reply.attributes) {
             Some(objection) => Err(Refusal::Unsuitable(objection)),
-            None => Ok(Connection { client, host: host.clone(), is_pooled: !reply.is_direct }),
+            None => Ok(Connection {
+                client,
+                host: host.clone(),
+                is_pooled: !reply.is_direct,
+                members: Mutex::new(Arc::new(reply.members)),
+            }),
         }
     }
 
@@ -182,6 +189,18 @@ impl Connection {
     /// Whether the next statement may meet another session of the server's.
     pub fn is_pooled(&self) -> bool {
         self.is_pooled || self.host.is_pooler()
+    }
+
+    /// What can be asked here, as it was found last.
+    pub fn members(&self) -> Arc<Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Finds it again: somebody may have installed, replaced or granted something meanwhile.
+    pub async fn find_members(&self) -> Result<Arc<Members>, tokio_postgres::Error> {
+        let found = Arc::new(Members::find(&self.client).await?);
+        *self.members.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
+        Ok(found)
     }
 
     pub fn turned_out_to_be_pooled(&self) {

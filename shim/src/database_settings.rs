@@ -105,14 +105,6 @@ fn session(config: &mut tokio_postgres::Config, request_timeout: Duration) {
     }
 }
 
-/// In bytes: Postgres cuts longer names, and would look for another schema than the one named.
-pub fn identifier(name: &str) -> Result<(), String> {
-    if name.len() > 63 || name.contains('\0') {
-        return Err("the name of a schema has at most 63 bytes".into());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -1,4 +1,5 @@
-//! The first words on a new connection: is this a session of our own or a pooler's, and what kind of server is it?
+//! The first words on a new connection: is this a session of our own or a pooler's, what kind of server is it, and
+//! what of the extension may be called?
 //!
 //! A pooler in transaction mode (pgbouncer, say) hands each statement to a session that others use as well. What is
 //! prepared or set in one session is not there in the next, or is somebody else's of the same name. So whoever connects
@@ -7,8 +8,10 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Error, SimpleQueryMessage};
+use tokio_postgres::{Client, Error};
 
+use crate::members::{self, Members};
+use crate::safe_query;
 use crate::session_attributes::Attributes;
 
 /// A setting that is nobody's, and that anybody may set.
@@ -22,6 +25,7 @@ pub struct Greeting {
 pub struct Reply {
     pub is_direct: bool,
     pub attributes: Attributes,
+    pub members: Members,
 }
 
 impl Greeting {
@@ -29,30 +33,30 @@ impl Greeting {
         Self { mark: rand::random(), statement_timeout }
     }
 
-    /// The server gives up a statement when we do. The last option wins, so one's own come last.
+    /// The server gives up a statement when we do, and finds no object of anybody's own in place of one of Postgres's,
+    /// whatever path the role or the database was given. The last option wins, so one's own come last.
     pub fn options(&self, own: Option<&str>) -> String {
         let Self { mark, statement_timeout } = self;
         let own = own.unwrap_or_default();
         let milliseconds = statement_timeout.as_millis();
-        let options = format!("-c {MARK}={mark} -c statement_timeout={milliseconds} {own}");
+        let options = format!(
+            "-c {MARK}={mark} -c search_path=pg_catalog,pg_temp -c statement_timeout={milliseconds} {own}"
+        );
         options.trim_end().to_owned()
     }
 
     pub async fn exchange(&self, client: &Client) -> Result<Reply, Error> {
         let question = format!(
-            "SELECT pg_catalog.current_setting('{MARK}', true) IS NOT DISTINCT FROM '{}',
-                    pg_catalog.pg_is_in_recovery(),
-                    pg_catalog.current_setting('transaction_read_only') = 'on'",
-            self.mark
+            "SELECT current_setting('{MARK}', true) IS NOT DISTINCT FROM '{}',
+                    pg_is_in_recovery(),
+                    current_setting('transaction_read_only') = 'on'; {}",
+            self.mark,
+            members::FIND
         );
-        let messages = client.simple_query(&question).await?;
-        let row = messages.into_iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let is = |column| row.as_ref().and_then(|row| row.get(column)) == Some("t");
+        let rows = safe_query::rows(client, &question).await?;
+        let is = |column| rows.first().and_then(|row| row.get(column)) == Some("t");
         let attributes = Attributes { is_standby: is(1), is_read_only: is(2) };
-        Ok(Reply { is_direct: is(0), attributes })
+        Ok(Reply { is_direct: is(0), attributes, members: Members::of(&rows) })
     }
 }
 
@@ -66,7 +70,8 @@ mod tests {
         let options = greeting.options(Some("-c statement_timeout=1"));
         assert_eq!(
             options,
-            "-c apikey_shim.session=7 -c statement_timeout=5000 -c statement_timeout=1"
+            "-c apikey_shim.session=7 -c search_path=pg_catalog,pg_temp -c statement_timeout=5000 \
+             -c statement_timeout=1"
         );
         assert!(greeting.options(None).ends_with("=5000"));
     }

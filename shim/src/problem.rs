@@ -5,6 +5,8 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use crate::members::Lack;
+
 pub type Answer = Response<Full<Bytes>>;
 
 /// Every way in which a request can fail. Causes go to the log, never into an answer.
@@ -20,6 +22,8 @@ pub enum Problem {
     UriTooLong,
     HeadTooLarge,
     Unavailable,
+    /// For whoever asks whether we are ready, which is one of our own people.
+    Lacking(Lack),
 }
 
 impl Problem {
@@ -55,6 +59,7 @@ impl Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "API keys cannot be checked at the moment. Try again shortly.",
             ),
+            Self::Lacking(lack) => (StatusCode::SERVICE_UNAVAILABLE, lack.sentence()),
         }
     }
 
@@ -76,7 +81,7 @@ impl Problem {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
             }
             // In seconds. A restart of Postgres takes about as long.
-            Self::Unavailable => {
+            Self::Unavailable | Self::Lacking(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -130,6 +135,7 @@ mod tests {
             Problem::UriTooLong,
             Problem::HeadTooLarge,
             Problem::Unavailable,
+            Problem::Lacking(Lack::Extension),
         ] {
             let (status, detail) = problem.meaning();
             let body = problem.answer().into_body().collect().await.unwrap().to_bytes();

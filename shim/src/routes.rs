@@ -138,7 +138,7 @@ impl App {
             Route::Live => Ok(content("application/json", r#"{"status":"live"}"#)),
             Route::Description => Ok(content("application/json", DESCRIPTION)),
             Route::Ready => {
-                self.can_check().await.map_err(|cause| self.unavailable(cause))?;
+                self.can_check().await.map_err(|cause| self.not_ready(cause))?;
                 Ok(content("application/json", r#"{"status":"ready"}"#))
             }
         }
@@ -161,6 +161,16 @@ impl App {
         self.metrics.unavailable(cause.kind());
         self.complaints.add(cause);
         Problem::Unavailable
+    }
+
+    /// What lacks is for whoever set this up, and no secret.
+    fn not_ready(&self, cause: Arc<Unavailable>) -> Problem {
+        let lack = match *cause {
+            Unavailable::Lacking(lack) => Some(lack),
+            _ => None,
+        };
+        let problem = self.unavailable(cause);
+        lack.map_or(problem, Problem::Lacking)
     }
 
     fn problem(&self, problem: Problem) -> Answer {

@@ -18,7 +18,7 @@ use crate::connector::Connector;
 use crate::cors::Cors;
 use crate::credentials::KeyHeader;
 use crate::database::{Database, Limits};
-use crate::database_settings::{Times, connector, identifier, password};
+use crate::database_settings::{Times, connector, password};
 use crate::listen_address::ListenAddress;
 use crate::listener::ListenOptions;
 use crate::log::{self, LogFormat};
@@ -94,7 +94,7 @@ impl Settings {
                     .allowing(key_header.name()),
                 key_header,
                 challenge: of("realm", challenge(&arguments.realm))?,
-                database: database(&arguments, &tenancy)?,
+                database: database(&arguments)?,
                 tenancy,
                 metrics: Metrics::new(arguments.max_connections, arguments.pool_size),
                 complaints: Arc::new(Complaints::default()),
@@ -183,7 +183,7 @@ fn admin(
     }))
 }
 
-fn database(arguments: &Arguments, tenancy: &Tenancy) -> Result<Arc<Database>, Invalid> {
+fn database(arguments: &Arguments) -> Result<Arc<Database>, Invalid> {
     let times = Times { connect: arguments.connect_timeout, request: arguments.request_timeout };
     let mut connector = of("database", connector(&arguments.database, &times))?;
     let config = &mut connector.config;
@@ -191,17 +191,13 @@ fn database(arguments: &Arguments, tenancy: &Tenancy) -> Result<Arc<Database>, I
         let password = password(path, config.get_password().is_some());
         config.password(of("database-password-file", password)?);
     }
-    let schema = arguments.schema.as_deref().filter(|name| !name.is_empty());
-    of("schema", schema.map_or(Ok(()), identifier))?;
     let limits = Limits {
         connections: arguments.pool_size as usize,
         waiting: arguments.pool_queue as usize,
         wait: arguments.pool_wait,
         request: arguments.request_timeout,
     };
-    let with_tenant = tenancy.any().is_some();
-    let connections =
-        Connections::new(connector, schema, with_tenant, limits.connections, limits.request);
+    let connections = Connections::new(connector, limits.connections, limits.request);
     let connections = of("database", connections.map_err(|error| error.to_string()))?;
     Ok(Database::new(connections, limits))
 }
@@ -218,7 +214,6 @@ mod tests {
         assert_eq!(items(&values).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(challenge("My API").unwrap(), "Api-Key realm=\"My API\"");
         assert!(challenge("\"").is_err() && challenge("\u{e9}").is_err());
-        assert!(identifier("apikey").is_ok() && identifier(&"x".repeat(64)).is_err());
         assert_eq!(
             Invalid("cors-origin", "no".into()).to_string(),
             "--cors-origin (APIKEY_CORS_ORIGIN): no"

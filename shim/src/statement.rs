@@ -1,4 +1,5 @@
-//! What Postgres is asked about keys: the functions, each called once a row by one statement for many keys.
+//! What Postgres is asked about keys: the functions, each called once a row by one statement for many keys. Which functions
+//! there are is in `members`.
 
 use std::net::IpAddr;
 
@@ -8,19 +9,20 @@ use tokio_postgres::types::{ToSql, Type};
 pub struct Question {
     pub key: String,
     pub client: Option<IpAddr>,
-    /// Of no account where `apikey_check` takes no tenant.
+    /// Empty for none.
     pub tenant: String,
     pub asked: Asked,
 }
 
 /// What is asked. Each has a statement of its own, since a role may have the right to one function alone.
 pub enum Asked {
-    /// `apikey_check`: one column.
+    /// What `apikey_check` says: one column.
     Check,
-    /// `apikey_authorize`: the columns of `apikey_decision`.
+    /// What `apikey_authorize` says: the columns of `apikey_decision`.
     Authorize { scope: Option<String> },
 }
 
+#[derive(Debug, PartialEq, Eq)]
 pub struct Statement {
     pub text: String,
     pub types: &'static [Type],
@@ -28,29 +30,37 @@ pub struct Statement {
 
 const TYPES: [Type; 4] = [Type::TEXT_ARRAY, Type::INET_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY];
 
-// Each row is one call, whatever becomes of the others, and the rows come in the order of the questions.
+// Each row is one call, whatever becomes of the others, and the rows come in the order of the questions; there are none
+// if the guard is false. Every name has its schema: through a pooler, the session's path is anybody's.
 impl Statement {
-    /// Version 0.1.0 of the extension takes no tenant: one shim asks in one of the two forms.
-    pub fn check(schema: Option<&str>, with_tenant: bool) -> Self {
-        let schema = qualifier(schema);
-        let (tenant, tenants) = if with_tenant { (", tenant", ", $3::text[]") } else { ("", "") };
+    pub fn check(call: &str, guard: &str) -> Self {
         let text = format!(
-            "SELECT {schema}apikey_check(key, ip{tenant})::text \
-             FROM unnest($1::text[], $2::inet[]{tenants}) WITH ORDINALITY AS q (key, ip{tenant}, place) \
-             ORDER BY place"
+            "SELECT {call}(q.key, q.ip, q.tenant)::pg_catalog.text \
+             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) \
+                  WITH ORDINALITY AS q (key, ip, tenant, place) \
+             WHERE {guard} ORDER BY q.place"
         );
-        Self { text, types: if with_tenant { &TYPES[..3] } else { &TYPES[..2] } }
+        Self { text, types: &TYPES[..3] }
+    }
+
+    /// Of keys of no tenant, by a function that takes none.
+    pub fn check_without_tenant(call: &str, guard: &str) -> Self {
+        let text = format!(
+            "SELECT {call}(q.key, q.ip)::pg_catalog.text \
+             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS q (key, ip, place) \
+             WHERE {guard} ORDER BY q.place"
+        );
+        Self { text, types: &TYPES[..2] }
     }
 
     /// In FROM, so that one call gives all columns of its row.
-    pub fn authorize(schema: Option<&str>) -> Self {
-        let schema = qualifier(schema);
+    pub fn authorize(call: &str, guard: &str) -> Self {
         let text = format!(
-            "SELECT allowed, reason, prefix, name, owner, auth::text, d.tenant \
-             FROM unnest($1::text[], $2::inet[], $3::text[], $4::text[]) \
+            "SELECT d.allowed, d.reason, d.prefix, d.name, d.owner, d.auth::pg_catalog.text AS auth, d.tenant \
+             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) \
                   WITH ORDINALITY AS q (key, ip, tenant, scope, place), \
-                  LATERAL {schema}apikey_authorize(q.key, q.ip, q.scope, q.tenant) AS d \
-             ORDER BY place"
+                  LATERAL {call}(q.key, q.ip, q.scope, q.tenant) AS d \
+             WHERE {guard} ORDER BY q.place"
         );
         Self { text, types: &TYPES }
     }
@@ -86,21 +96,5 @@ impl Asked {
             Self::Check => None,
             Self::Authorize { scope } => scope.as_deref(),
         }
-    }
-}
-
-fn qualifier(schema: Option<&str>) -> String {
-    schema.map(|name| format!("\"{}\".", name.replace('"', "\"\""))).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn schemas_are_quoted() {
-        assert_eq!(qualifier(None), "");
-        assert_eq!(qualifier(Some("apikey")), "\"apikey\".");
-        assert_eq!(qualifier(Some("Odd \"name")), "\"Odd \"\"name\".");
     }
 }

@@ -8,7 +8,7 @@ use crate::tenant_by_host::Hosts;
 
 #[derive(Debug)]
 pub enum Tenancy {
-    /// The function is asked without a tenant: version 0.1.0 of the extension has no other form.
+    /// Keys that have none are valid.
     None,
     One(String),
     ByHost(Hosts),
@@ -40,7 +40,7 @@ impl Tenancy {
         match self {
             Self::None => None,
             Self::One(tenant) => Some(tenant),
-            Self::ByHost(_) => Some(""),
+            Self::ByHost(_) => Some("*"),
         }
     }
 }
@@ -141,7 +141,7 @@ mod tests {
     fn a_probe_has_a_tenant_when_requests_have() {
         assert_eq!(Tenancy::None.any(), None);
         assert_eq!(Tenancy::one("venue").unwrap().any(), Some("venue"));
-        assert_eq!(by_host().any(), Some(""));
+        assert_eq!(by_host().any(), Some("*"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::cannot_connect::CannotConnect;
+use crate::members::Lack;
 
 /// What an operator would look at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,8 @@ pub enum Unavailable {
     Crowded,
     Pool(PoolError<CannotConnect>),
     Query(Error),
+    /// The database or the role lacks what is asked.
+    Lacking(Lack),
     TooSlow(Duration),
 }
 
@@ -60,6 +63,7 @@ impl Unavailable {
             Self::Crowded => Kind::Shed,
             Self::Pool(_) => Kind::Connect,
             Self::TooSlow(_) => Kind::Timeout,
+            Self::Lacking(_) => Kind::Sql,
             Self::Query(error) => match error.code() {
                 Some(&SqlState::QUERY_CANCELED) => Kind::Timeout,
                 Some(_) => Kind::Sql,
@@ -71,10 +75,31 @@ impl Unavailable {
     /// Postgres says that what it was asked cannot be done, which may be about a part of it. Not if it ran
     /// out of time: parts take no less.
     pub fn is_of_a_statement(&self) -> bool {
-        let Self::Query(error) = self else {
-            return false;
-        };
-        error.code().is_some_and(|code| *code != SqlState::QUERY_CANCELED) && !self.is_stale()
+        match self {
+            Self::Lacking(_) => true,
+            Self::Query(error) => {
+                error.code().is_some_and(|code| *code != SqlState::QUERY_CANCELED)
+                    && !self.is_stale()
+            }
+            _ => false,
+        }
+    }
+
+    /// It may be that what was found of the extension is not there any more, or that there is more by now.
+    pub fn may_be_of_members(&self) -> bool {
+        match self {
+            Self::Lacking(_) => true,
+            Self::Query(error) => error.code().is_some_and(|code| {
+                [
+                    SqlState::UNDEFINED_FUNCTION,
+                    SqlState::INVALID_SCHEMA_NAME,
+                    SqlState::INSUFFICIENT_PRIVILEGE,
+                    SqlState::AMBIGUOUS_FUNCTION,
+                ]
+                .contains(code)
+            }),
+            _ => false,
+        }
     }
 
     /// The connection was of the past: closed by a restart of the server, or its session was swapped, or ended as soon
@@ -119,7 +144,17 @@ impl fmt::Display for Unavailable {
             }
             Self::Pool(PoolError::Backend(error)) => write!(f, "cannot connect: {error}"),
             Self::Pool(error) => write!(f, "connection pool: {error}"),
-            Self::Query(error) => describe(error, f),
+            Self::Query(error) => {
+                describe(error, f)?;
+                if error.code() == Some(&SqlState::AMBIGUOUS_FUNCTION) {
+                    f.write_str(
+                        ": another function has the name of the extension's own. Drop it; or run deploy/roles.sql, by \
+                         which the shim may call a function in the schema apikey, where nobody else creates any",
+                    )?;
+                }
+                Ok(())
+            }
+            Self::Lacking(lack) => f.write_str(lack.sentence()),
             Self::TooSlow(limit) => write!(
                 f,
                 "no answer within {} (--request-timeout)",

@@ -53,7 +53,7 @@ fn nothing_fails_under_load(settings: &[&str]) {
         assert_verdicts(&load.stop(), shim);
     }
     let log = pooled.database.cluster.log();
-    assert!(log.contains("execute <unnamed>: SELECT apikey_check"), "{log}");
+    assert!(log.contains("execute <unnamed>: SELECT apikey.check_key"), "{log}");
     assert!(!log.contains("execute s"), "a statement was prepared through the pooler");
 }
 
@@ -91,6 +91,6 @@ fn without_a_pooler_statements_are_prepared() {
         assert_eq!(shim.ask(&key).status(), 200);
     }
     let log = pooled.database.cluster.log();
-    assert!(log.contains("execute s0: SELECT apikey_check"), "{log}");
-    assert!(!log.contains("execute <unnamed>: SELECT apikey_check"), "{log}");
+    assert!(log.contains("execute s0: SELECT apikey.check_key"), "{log}");
+    assert!(!log.contains("execute <unnamed>: SELECT apikey.check_key"), "{log}");
 }

@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod metrics;
+mod neighbours;
 mod openapi;
 mod outages;
 mod overload;

@@ -27,24 +27,6 @@ impl Keys {
     }
 }
 
-/// A role that may check, in both forms of the function.
-fn checker(database: &mut Database) -> Login {
-    let checker = database.checker();
-    allow(database, &checker, "GRANT", "text, inet, text", "TO");
-    checker
-}
-
-fn allow(database: &Database, login: &Login, verb: &str, form: &str, preposition: &str) {
-    let sql =
-        format!("{verb} EXECUTE ON FUNCTION apikey_check({form}) {preposition} {}", login.role);
-    database.superuser().batch_execute(&sql).unwrap();
-}
-
-fn start(database: &mut Database, flags: &[&str]) -> Shim {
-    let checker = checker(database);
-    Shim::start_as(&checker, &database.conninfo(&checker), flags)
-}
-
 /// A request of these lines and no others.
 fn send(shim: &Shim, request_line: &str, header_lines: &[&str], key: &str) -> Answer {
     let lines: String = header_lines.iter().map(|line| format!("{line}\r\n")).collect();
@@ -66,7 +48,7 @@ fn status(shim: &Shim, host: &str, key: &str) -> u16 {
 fn a_key_is_valid_under_its_own_host_only() {
     let mut database = Database::new();
     let keys = Keys::of(&database);
-    let shim = start(&mut database, &BY_HOST);
+    let shim = Shim::start(&mut database, &BY_HOST);
     for (host, tenant) in [
         ("venue.example.org", "venue"),
         ("VENUE.Example.Org", "venue"),
@@ -92,7 +74,7 @@ fn a_key_is_valid_under_its_own_host_only() {
 fn a_forged_host_is_refused_like_everything_else() {
     let mut database = Database::new();
     let Keys { venue: key, .. } = Keys::of(&database);
-    let shim = start(&mut database, &BY_HOST);
+    let shim = Shim::start(&mut database, &BY_HOST);
     let refusal = get(&shim, &["Host: venue.example.org"], "no.key");
     refusal.assert_problem(401);
     for lines in [
@@ -134,7 +116,7 @@ fn a_forged_host_is_refused_like_everything_else() {
 fn absolute_targets_and_old_versions() {
     let mut database = Database::new();
     let Keys { venue: key, other, .. } = Keys::of(&database);
-    let shim = start(&mut database, &BY_HOST);
+    let shim = Shim::start(&mut database, &BY_HOST);
     let refusal = get(&shim, &["Host: venue.example.org"], "no.key");
     let venue = ["Host: venue.example.org"];
     for (line, lines, expected) in [
@@ -164,7 +146,7 @@ fn absolute_targets_and_old_versions() {
 fn curl_names_the_host_by_itself() {
     let mut database = Database::new();
     let keys = Keys::of(&database);
-    let shim = start(&mut database, &BY_HOST);
+    let shim = Shim::start(&mut database, &BY_HOST);
     let (port, proxy) = (shim.address.port(), shim.url(""));
     let to = format!("::127.0.0.1:{port}");
     let ask = |host: &str, key: &str| {
@@ -185,7 +167,7 @@ fn curl_names_the_host_by_itself() {
 fn one_tenant_for_every_host() {
     let mut database = Database::new();
     let keys = Keys::of(&database);
-    let shim = start(&mut database, &["--tenant", "The Other"]);
+    let shim = Shim::start(&mut database, &["--tenant", "The Other"]);
     for host in ["tickets.other.example", "venue.example.org", "stranger.test"] {
         assert_eq!(status(&shim, host, &keys.other), 200, "{host}");
         assert_eq!(status(&shim, host, &keys.venue), 401, "{host}");
@@ -199,7 +181,7 @@ fn one_tenant_for_every_host() {
 fn without_a_setting_only_keys_without_a_tenant_are_valid() {
     let mut database = Database::new();
     let keys = Keys::of(&database);
-    let checker = checker(&mut database);
+    let checker = database.checker();
     let conninfo = database.conninfo(&checker);
     for flags in [&[][..], &["--tenant=", "--tenant-by-host="]] {
         let shim = Shim::start_as(&checker, &conninfo, flags);
@@ -210,28 +192,38 @@ fn without_a_setting_only_keys_without_a_tenant_are_valid() {
     }
 }
 
-/// One form of the function serves requests and `/ready`, and the other is not needed.
+/// Each function serves requests and `/ready` by itself, but for the one that knows no tenant where there are tenants.
 #[test]
-fn the_form_of_the_statement() {
+fn one_function_is_enough() {
     let mut database = Database::new();
     let keys = Keys::of(&database);
-    let login = checker(&mut database);
+    let login = database.login("asking", "");
     let conninfo = database.conninfo(&login);
-    let (plain, tenant) = ("text, inet", "text, inet, text");
-    for (flags, key, form, other) in [
-        (&[][..], &keys.none, plain, tenant),
-        (&["--tenant", "venue"], &keys.venue, tenant, plain),
-        (&BY_HOST, &keys.venue, tenant, plain),
-    ] {
-        allow(&database, &login, "REVOKE", other, "FROM");
+    let mut client = database.superuser();
+    client.batch_execute(&format!("GRANT USAGE ON SCHEMA apikey TO {}", login.role)).unwrap();
+    let plain = "apikey_check(text, inet)";
+    for (flags, key) in
+        [(&[][..], &keys.none), (&["--tenant", "venue"], &keys.venue), (&BY_HOST, &keys.venue)]
+    {
         let shim = Shim::start_as(&login, &conninfo, flags);
-        assert_eq!(status(&shim, "venue.example.org", key), 200, "{flags:?}");
-        assert_eq!(shim.get("/ready", &[]).status(), 200, "from any host: {flags:?}");
-        allow(&database, &login, "REVOKE", form, "FROM");
-        allow(&database, &login, "GRANT", other, "TO");
-        get(&shim, &["Host: venue.example.org"], key).assert_problem(503);
-        shim.get("/ready", &[]).assert_problem(503);
-        allow(&database, &login, "GRANT", form, "TO");
+        for function in ["apikey.check_key", "apikey_check(text, inet, text)", plain] {
+            let mut allow = |verb, preposition| {
+                let role = &login.role;
+                let sql = format!("{verb} EXECUTE ON FUNCTION {function} {preposition} {role}");
+                client.batch_execute(&sql).unwrap();
+            };
+            allow("GRANT", "TO");
+            if function == plain && !flags.is_empty() {
+                get(&shim, &["Host: venue.example.org"], key).assert_problem(503);
+                shim.get("/ready", &[]).assert_problem(503);
+            } else {
+                assert_eq!(status(&shim, "venue.example.org", key), 200, "{flags:?}, {function}");
+                assert_eq!(shim.get("/ready", &[]).status(), 200, "from any host: {flags:?}");
+            }
+            allow("REVOKE", "FROM");
+            get(&shim, &["Host: venue.example.org"], key).assert_problem(503);
+            shim.get("/ready", &[]).assert_problem(503);
+        }
     }
 }
 
@@ -251,7 +243,7 @@ fn a_tenant_is_no_sql() {
     let name = "O'Hara; DROP TABLE apikey.key; -- é";
     let quoted = name.replace('\'', "''");
     let key = database.key(&format!("'event', tenant => '{quoted}'"));
-    let shim = start(&mut database, &["--tenant", name]);
+    let shim = Shim::start(&mut database, &["--tenant", name]);
     assert_eq!(status(&shim, "test", &key), 200);
     assert_eq!(one(&mut database.superuser(), "SELECT count(*) FROM apikey.key").unwrap(), "1");
 }

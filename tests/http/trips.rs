@@ -44,11 +44,7 @@ pub fn let_arrive(shim: &Shim) {
 /// A role for the shim, whose statements the server logs with their parameters.
 fn logged_checker(database: &mut Database) -> Login {
     let login = database.checker();
-    let sql = format!(
-        "ALTER ROLE {0} SET log_statement = 'all';
-         GRANT EXECUTE ON FUNCTION apikey_check(text, inet, text) TO {0}",
-        login.role
-    );
+    let sql = format!("ALTER ROLE {} SET log_statement = 'all'", login.role);
     database.superuser().batch_execute(&sql).unwrap();
     login
 }

@@ -19,6 +19,7 @@ mod proxy;
 mod samples;
 mod shim;
 mod tmpfs;
+mod traps;
 mod waiting;
 
 pub use certificate::Certificate;
@@ -37,6 +38,7 @@ pub use proxy::{Proxy, ProxyFiles, free_address, from_python_env};
 pub use samples::Samples;
 pub use shim::{Answer, Shim, short_run};
 pub use tmpfs::Tmpfs;
+pub use traps::Traps;
 pub use waiting::eventually;
 
 /// The key of the published examples: nobody's here.

@@ -4,7 +4,7 @@ use crate::database::{Database, Login};
 use crate::program::{program, run};
 use postgres::{Client, Config, NoTls};
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
 use std::thread::sleep;
@@ -62,7 +62,7 @@ impl Pgbouncer {
             .unwrap();
         let pooler = Self { child, port, database: database.name.clone(), files };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while pooler.config().connect(NoTls).is_err() {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "pgbouncer did not start: {}", pooler.log());
             sleep(Duration::from_millis(50));
         }
@@ -83,6 +83,12 @@ impl Pgbouncer {
 
     pub fn connect(&self) -> Client {
         self.config().connect(NoTls).unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+    }
+
+    /// As a client that is asked for its password.
+    pub fn connect_as(&self, login: &Login) -> Client {
+        let mut config = self.config();
+        config.user(&login.role).password(&login.password).connect(NoTls).unwrap()
     }
 
     fn config(&self) -> Config {
