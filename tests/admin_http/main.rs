@@ -4,6 +4,7 @@ mod answers;
 mod chart;
 mod editing;
 mod forged;
+mod neighbours;
 mod new_key;
 mod office;
 mod outages;

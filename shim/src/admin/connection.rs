@@ -1,16 +1,19 @@
 //! One connection of a person's role.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Statements are sent unnamed, with the types of their parameters: one round trip each, and no matter to a
-/// pooler. Parameters are text, which statements cast.
+/// Statements are sent unnamed, with the types of their parameters. Parameters are text, which statements cast. Each is in
+/// a transaction, which begins by setting what it needs: through a pooler, the next one may be in another session.
 pub struct Connection {
     client: Client,
     used: Instant,
+    begin: String,
+    is_in_transaction: AtomicBool,
 }
 
 impl Connection {
@@ -26,13 +29,12 @@ impl Connection {
         });
         // No object of anybody's own stands for one of Postgres's, and nothing runs on after we gave up. ISO dates
         // are what to_char and casts agree on.
-        let session = format!(
-            "SET search_path = pg_catalog, pg_temp; SET statement_timeout = {}; SET DateStyle = ISO, YMD; \
-             SET default_transaction_isolation = 'read committed'",
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
+             SET LOCAL statement_timeout = {}; SET LOCAL DateStyle = ISO, YMD",
             patience.as_millis()
         );
-        client.batch_execute(&session).await?;
-        Ok(Self { client, used: Instant::now() })
+        Ok(Self { client, used: Instant::now(), begin, is_in_transaction: AtomicBool::new(false) })
     }
 
     pub fn kept_at(self, now: Instant) -> Self {
@@ -47,10 +49,33 @@ impl Connection {
         self.client.is_closed()
     }
 
+    /// What follows, until `end`, is one transaction.
+    pub async fn begin(&self) -> Result<(), Error> {
+        let begun = self.client.batch_execute(&self.begin).await;
+        if begun.is_err() && !self.is_closed() {
+            // It may have begun all the same.
+            self.client.batch_execute("ROLLBACK").await?;
+        }
+        self.is_in_transaction.store(begun.is_ok(), Ordering::Relaxed);
+        begun
+    }
+
+    pub async fn end(&self, keep: bool) -> Result<(), Error> {
+        self.is_in_transaction.store(false, Ordering::Relaxed);
+        self.client.batch_execute(if keep { "COMMIT" } else { "ROLLBACK" }).await
+    }
+
     pub async fn rows(&self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<Row>, Error> {
         let typed: Vec<(&(dyn ToSql + Sync), Type)> =
             parameters.iter().map(|value| (value as &(dyn ToSql + Sync), Type::TEXT)).collect();
-        self.client.query_typed(sql, &typed).await
+        if self.is_in_transaction.load(Ordering::Relaxed) {
+            return self.client.query_typed(sql, &typed).await;
+        }
+        self.begin().await?;
+        let rows = self.client.query_typed(sql, &typed).await;
+        let ended = self.end(rows.is_ok()).await;
+        let rows = rows?;
+        ended.map(|()| rows)
     }
 
     pub async fn row(&self, sql: &str, parameters: &[Option<&str>]) -> Result<Option<Row>, Error> {
@@ -67,9 +92,5 @@ impl Connection {
             Some(row) => row.try_get(0),
             None => Ok(None),
         }
-    }
-
-    pub async fn command(&self, sql: &str) -> Result<(), Error> {
-        self.client.batch_execute(sql).await
     }
 }

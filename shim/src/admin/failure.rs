@@ -52,7 +52,7 @@ impl Failure {
             Some("55000") => Self::WrongState,
             Some("23505") => Self::NameTaken,
             Some("23514" | "22023" | "22004") => Self::RuleBroken,
-            Some("42703" | "42883" | "42P01") => Self::OldExtension,
+            Some("42703" | "42883" | "42P01" | "3F000") => Self::OldExtension,
             Some("25006") => Self::ReadOnly,
             Some("57014" | "55P03" | "40P01") => Self::TooSlow,
             // Shutdowns, start-ups, too many connections, and what poolers say.

@@ -159,41 +159,36 @@ pub struct NewKey<'a> {
     pub tenant: &'a str,
 }
 
+// The functions of the schema apikey, where nobody but the extension's owner can create another one of the same name.
+
 /// The key, in clear, this once.
 pub async fn create(desk: &Desk<'_>, new: &NewKey<'_>) -> Result<String, Error> {
-    let sql = format!(
-        "SELECT {}apikey_create(name => $1, auth => $2::jsonb, ips => nullif($3, '')::inet[], \
-         owner => nullif($4, ''), expires_at => nullif($5, '')::timestamptz, tenant => $6)",
-        desk.rights.schema
-    );
+    let sql = "SELECT apikey.create_key($1, $2::jsonb, NULL::inet, nullif($3, '')::inet[], nullif($4, ''), \
+               nullif($5, '')::timestamptz, $6, NULL::jsonb)";
     let parameters = [new.name, new.auth, new.ips, new.owner, new.expires_at, new.tenant].map(Some);
-    Ok(desk.connection.text(&sql, &parameters).await?.unwrap_or_default())
+    Ok(desk.connection.text(sql, &parameters).await?.unwrap_or_default())
 }
 
 pub async fn rotate(desk: &Desk<'_>, prefix: &str, grace: &str) -> Result<String, Error> {
-    let sql = format!(
-        "SELECT {}apikey_rotate($1, make_interval(secs => $2::double precision))",
-        desk.rights.schema
-    );
-    Ok(desk.connection.text(&sql, &[Some(prefix), Some(grace)]).await?.unwrap_or_default())
+    let sql = "SELECT apikey.rotate_key($1, make_interval(secs => $2::double precision))";
+    Ok(desk.connection.text(sql, &[Some(prefix), Some(grace)]).await?.unwrap_or_default())
 }
 
 /// What these three say: whether this call did it.
 pub async fn disable(desk: &Desk<'_>, prefix: &str) -> Result<bool, Error> {
-    done(desk, "apikey_disable($1)", &[Some(prefix)]).await
+    done(desk, "SELECT apikey.disable_key($1)", &[Some(prefix)]).await
 }
 
 pub async fn enable(desk: &Desk<'_>, prefix: &str) -> Result<bool, Error> {
-    done(desk, "apikey_enable($1)", &[Some(prefix)]).await
+    done(desk, "SELECT apikey.enable_key($1)", &[Some(prefix)]).await
 }
 
 pub async fn revoke(desk: &Desk<'_>, prefix: &str, reason: &str) -> Result<bool, Error> {
-    done(desk, "apikey_revoke($1, $2)", &[Some(prefix), Some(reason)]).await
+    done(desk, "SELECT apikey.revoke_key($1, $2)", &[Some(prefix), Some(reason)]).await
 }
 
-async fn done(desk: &Desk<'_>, call: &str, parameters: &[Option<&str>]) -> Result<bool, Error> {
-    let sql = format!("SELECT {}{call}", desk.rights.schema);
-    match desk.connection.row(&sql, parameters).await? {
+async fn done(desk: &Desk<'_>, sql: &str, parameters: &[Option<&str>]) -> Result<bool, Error> {
+    match desk.connection.row(sql, parameters).await? {
         Some(row) => row.try_get(0),
         None => Ok(false),
     }

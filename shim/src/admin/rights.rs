@@ -8,7 +8,7 @@ use super::failure::Failure;
 
 pub struct Rights {
     names: HashSet<String>,
-    /// Of the extension's functions and views, quoted.
+    /// Of the extension's views, quoted. What its functions do is done in the schema apikey.
     pub schema: String,
     pub zone: String,
 }
@@ -67,7 +67,7 @@ impl Rights {
     }
 
     pub fn create(&self) -> bool {
-        self.has("apikey_create")
+        self.has("create_key")
     }
 
     pub fn edit(&self) -> bool {
@@ -75,27 +75,27 @@ impl Rights {
     }
 
     pub fn rotate(&self) -> bool {
-        self.has("apikey_rotate")
+        self.has("rotate_key")
     }
 
     pub fn disable(&self) -> bool {
-        self.has("apikey_disable")
+        self.has("disable_key")
     }
 
     pub fn enable(&self) -> bool {
-        self.has("apikey_enable")
+        self.has("enable_key")
     }
 
     pub fn revoke(&self) -> bool {
-        self.has("apikey_revoke")
+        self.has("revoke_key")
     }
 
     pub fn check(&self) -> bool {
-        self.has("apikey_check")
+        self.has("check_key")
     }
 
     pub fn explain(&self) -> bool {
-        self.has("apikey_explain")
+        self.has("explain_key")
     }
 
     pub fn scopes(&self) -> bool {

@@ -89,7 +89,7 @@ async fn save(
     if changes.is_empty() && !revoke {
         return Ok(Some(Notice::Unchanged));
     }
-    connection.command("BEGIN").await?;
+    connection.begin().await?;
     let doing = async {
         if !changes.is_empty() && !key::change(connection, prefix, version, changes).await? {
             return Ok(None);
@@ -101,8 +101,7 @@ async fn save(
         Ok(Some(if now { Notice::Revoked } else { Notice::RevokedBefore }))
     };
     let outcome = doing.await;
-    let end = if matches!(outcome, Ok(Some(_))) { "COMMIT" } else { "ROLLBACK" };
-    let ended = connection.command(end).await;
+    let ended = connection.end(matches!(outcome, Ok(Some(_)))).await;
     let outcome = outcome?;
     ended.map(|()| outcome)
 }

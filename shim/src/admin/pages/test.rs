@@ -25,17 +25,16 @@ pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
         return Ok(show(desk, &html! {}, Some(texts.ip_wrong)));
     }
     let parameters = [Some(key), Some(ip), Some(tenant)];
-    let schema = &desk.rights.schema;
     let call = |function: &str, result: &str| {
-        format!("SELECT {schema}{function}($1, nullif($2, '')::inet, $3){result}")
+        format!("SELECT apikey.{function}($1, nullif($2, '')::inet, $3){result}")
     };
     let mut result = html! {};
     if desk.rights.check() {
-        let verdict = desk.connection.text(&call("apikey_check", "::text"), &parameters).await?;
+        let verdict = desk.connection.text(&call("check_key", "::text"), &parameters).await?;
         result = html! { (result) (verdict_of(texts, verdict.as_deref())) };
     }
     if desk.rights.explain() {
-        let reason = desk.connection.text(&call("apikey_explain", ""), &parameters).await?;
+        let reason = desk.connection.text(&call("explain_key", ""), &parameters).await?;
         result = html! { (result) (reason_of(texts, &reason.unwrap_or_default())) };
     }
     Ok(show(desk, &result, None))
