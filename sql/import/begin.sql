@@ -18,6 +18,8 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 
 -- Whatever else is named below is named in full.
 SET LOCAL search_path = pg_catalog, pg_temp;
+-- The patterns below are what they look like, whatever the database's owner has sessions begin with.
+SET LOCAL standard_conforming_strings = on;
 -- A policy that hides rows is an error, and not a key that is left behind.
 SET LOCAL row_security = off;
 

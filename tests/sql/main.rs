@@ -19,6 +19,7 @@ mod identity;
 mod import_django;
 mod import_documentation;
 mod import_tibillet;
+mod neighbours;
 mod not_preloaded;
 mod panics;
 mod privileges;
