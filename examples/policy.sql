@@ -1,5 +1,6 @@
 -- Rows that belong to the owners of keys: row-level security that asks whose key it is. Run it as the owner of
--- the database, after deploy/roles.sql, when the application has its role: CREATE ROLE till LOGIN IN ROLE apikey_checker
+-- the database, after deploy/roles.sql, when the application has its role: CREATE ROLE till LOGIN IN ROLE apikey_checker.
+-- The extension is in the schema keys: CREATE SCHEMA keys; CREATE EXTENSION apikey SCHEMA keys.
 --
 --     psql -d DATABASE -f examples/policy.sql
 \set ON_ERROR_STOP on
@@ -9,7 +10,7 @@ BEGIN;
 CREATE TABLE sale (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     -- Whoever's key writes a row owns it.
-    owner   text NOT NULL DEFAULT (apikey_current()).owner,
+    owner   text NOT NULL DEFAULT (keys.apikey_current()).owner,
     article text NOT NULL
 );
 CREATE INDEX ON sale (owner);
@@ -18,11 +19,11 @@ CREATE INDEX ON sale (owner);
 -- instead of once per row.
 ALTER TABLE sale ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON sale
-    USING (owner = (SELECT (apikey_current()).owner));
+    USING (owner = (SELECT (keys.apikey_current()).owner));
 
 -- RESTRICTIVE: in addition to the above, which lets in all rows of one's own.
 CREATE POLICY scope_to_write ON sale AS RESTRICTIVE FOR INSERT
-    WITH CHECK ((SELECT apikey_granted('sale.write')));
+    WITH CHECK ((SELECT keys.apikey_granted('sale.write')));
 
 GRANT SELECT, INSERT ON sale TO till;
 

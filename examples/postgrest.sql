@@ -12,7 +12,7 @@ BEGIN;
 
 CREATE FUNCTION authenticate() RETURNS void
 LANGUAGE plpgsql
-SET search_path = public, pg_temp
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- PostgREST writes the headers' names in lower case. It takes "Bearer" for a JWT of its own.
@@ -23,7 +23,7 @@ DECLARE
 BEGIN
     -- PostgREST does not say where a request came from, so that a key with an address rule is refused. Behind a proxy
     -- that sets X-Real-IP itself, whatever the client sent, the address is (headers ->> 'x-real-ip')::inet.
-    IF NOT apikey_login(key, NULL) THEN
+    IF NOT keys.apikey_login(key, NULL::inet) THEN
         -- Answered as 401. It says the same whatever is wrong with the key.
         RAISE SQLSTATE 'PT401' USING MESSAGE = 'The request carries no valid API key.';
     END IF;

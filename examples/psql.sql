@@ -14,9 +14,9 @@ CREATE TEMP TABLE asked (key text) ON COMMIT DROP;
 
 -- The second argument is the address of whoever uses the key.
 SELECT d.allowed, d.reason, d.owner
-  FROM asked, apikey_authorize(asked.key, '192.0.2.1', 'sale.write') AS d;
+  FROM asked, keys.apikey_authorize(asked.key, inet '192.0.2.1', text 'sale.write') AS d;
 
-SELECT apikey_login(key, '192.0.2.1') AS logged_in FROM asked;
+SELECT keys.apikey_login(key, inet '192.0.2.1') AS logged_in FROM asked;
 
 -- From here to the end of the transaction, policies see the owner of the key.
 SELECT article FROM sale ORDER BY id;

@@ -15,7 +15,8 @@ import psycopg
 def authorize(connection, key, address, scope):
     """Whether the key may do this from here, why not, and whose key it is. A bad key is no error."""
     return connection.execute(
-        "SELECT allowed, reason, owner FROM apikey_authorize(%s, %s, %s)", (key, address, scope)
+        "SELECT allowed, reason, owner FROM keys.apikey_authorize(%s::text, %s::inet, %s::text)",
+        (key, address, scope),
     ).fetchone()
 
 
@@ -23,7 +24,9 @@ def sell(connection, key, address, article):
     """Writes a row for the owner of the key, and reads the rows that are theirs."""
     with connection.transaction():
         # The identity ends with the transaction: log in again in the next one.
-        (logged_in,) = connection.execute("SELECT apikey_login(%s, %s)", (key, address)).fetchone()
+        (logged_in,) = connection.execute(
+            "SELECT keys.apikey_login(%s::text, %s::inet)", (key, address)
+        ).fetchone()
         if not logged_in:
             raise PermissionError("refused")
         connection.execute("INSERT INTO sale (article) VALUES (%s)", (article,))

@@ -21,7 +21,8 @@ async fn authorize(
     address: IpAddr,
     scope: &str,
 ) -> Result<Decision, Error> {
-    let statement = "SELECT allowed, reason, owner FROM apikey_authorize($1, $2, $3)";
+    let statement =
+        "SELECT allowed, reason, owner FROM keys.apikey_authorize($1::text, $2::inet, $3::text)";
     let row = client.query_one(statement, &[&key, &address, &scope]).await?;
     Ok(Decision { allowed: row.get(0), reason: row.get(1), owner: row.get(2) })
 }
@@ -35,7 +36,8 @@ async fn sell(
 ) -> Result<Option<Vec<String>>, Error> {
     // The identity ends with the transaction: log in again in the next one.
     let transaction = client.transaction().await?;
-    let login = transaction.query_one("SELECT apikey_login($1, $2)", &[&key, &address]).await?;
+    let statement = "SELECT keys.apikey_login($1::text, $2::inet)";
+    let login = transaction.query_one(statement, &[&key, &address]).await?;
     if !login.get::<_, bool>(0) {
         return Ok(None);
     }

@@ -7,14 +7,14 @@ BEGIN;
 
 ALTER TABLE sale ADD COLUMN written_with text;
 
--- The function runs as whoever writes the row. The search_path is pinned (here to the schema that has the extension),
--- or the writer could put an apikey_current() of its own before the real one.
+-- The function runs as whoever writes the row. apikey_current() is named with its schema, or the writer could put one of
+-- its own before the real one; and the search_path is pinned, for all that has no schema.
 CREATE FUNCTION note_key() RETURNS trigger
 LANGUAGE plpgsql
-SET search_path = public, pg_temp
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    NEW.written_with := (apikey_current()).prefix;
+    NEW.written_with := (keys.apikey_current()).prefix;
     RETURN NEW;
 END
 $$;

@@ -10,7 +10,7 @@ const { Client } = require("pg");
 // Whether the key may do this from here, why not, and whose key it is. A bad key is no error.
 async function authorize(client, key, address, scope) {
   const { rows } = await client.query(
-    "SELECT allowed, reason, owner FROM apikey_authorize($1, $2, $3)",
+    "SELECT allowed, reason, owner FROM keys.apikey_authorize($1::text, $2::inet, $3::text)",
     [key, address, scope],
   );
   return rows[0];
@@ -21,7 +21,10 @@ async function sell(client, key, address, article) {
   await client.query("BEGIN");
   try {
     // The identity ends with the transaction: log in again in the next one.
-    const login = await client.query("SELECT apikey_login($1, $2) AS allowed", [key, address]);
+    const login = await client.query(
+      "SELECT keys.apikey_login($1::text, $2::inet) AS allowed",
+      [key, address],
+    );
     if (!login.rows[0].allowed) throw new Error("refused");
     await client.query("INSERT INTO sale (article) VALUES ($1)", [article]);
     const sales = await client.query("SELECT article FROM sale ORDER BY id");

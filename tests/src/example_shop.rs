@@ -21,7 +21,15 @@ pub struct ExampleShop {
 
 impl ExampleShop {
     pub fn new() -> Self {
-        let database = Database::in_cluster(Cluster::private(&[]));
+        let database = Database::without_extension(Cluster::private(&[]));
+        let install = "CREATE SCHEMA keys; CREATE EXTENSION apikey SCHEMA keys";
+        database.superuser().batch_execute(install).unwrap();
+        // For what the tests ask by bare names. The examples need no path.
+        let path = format!(
+            "ALTER ROLE postgres IN DATABASE {} SET search_path = public, keys",
+            database.name
+        );
+        database.superuser().batch_execute(&path).unwrap();
         let till = Login { role: "till".to_owned(), password: "correct horse".to_owned() };
         let ada = database.key("'[\"sale.read\",\"sale.write\"]'::jsonb, owner => 'ada'");
         let bob = database.key("'sale.read', owner => 'bob'");
