@@ -335,10 +335,14 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION apikey.contains(network inet, address inet) RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'contains_wrapper';
+COMMENT ON FUNCTION apikey.contains(inet, inet) IS 'Whether the address lies in the network, as a check sees it: an IPv4-mapped address is the IPv4 address';
+
 CREATE FUNCTION apikey.explain_key(key text, ip inet, tenant text) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET apikey.track_usage = off -- a question about a key is no use of it
 AS $$
 DECLARE
     named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
@@ -362,7 +366,8 @@ BEGIN
             format('refused: expired at %s%s', k.expires_at, '. It was replaced by ' || k.replaced_by)
         WHEN k.disabled_at IS NOT NULL THEN
             format('refused: disabled at %s. apikey_enable makes it valid again', k.disabled_at)
-        WHEN NOT (apikey.check_key(key, ip, tenant) ->> 'ip_valid')::boolean THEN
+        -- Not by a check, which would count: a question about a key is no use of it.
+        WHEN k.allowed_ips IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(k.allowed_ips) AS n WHERE apikey.contains(n, ip)) THEN
             format('refused: wrong address. %s is in none of %s', coalesce(host(ip), 'An unknown address'),
                    array_to_string(k.allowed_ips, ', '))
         ELSE 'accepted'
@@ -844,7 +849,7 @@ BEGIN
           FROM pg_proc AS p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
          WHERE a.grantee <> p.proowner
            AND p.oid IN ('apikey.refuse_row(text)'::regprocedure, 'apikey.refuse_missing_value()'::regprocedure,
-                         'apikey.usage_in_memory_of(text)'::regprocedure, 'apikey.begin_usage()'::regprocedure,
+                         'apikey.usage_in_memory_of(text)'::regprocedure, 'apikey.contains(inet,inet)'::regprocedure, 'apikey.begin_usage()'::regprocedure,
                          'apikey.restore_usage()'::regprocedure)
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', granted.name, granted.grantee);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::result_large_err, reason = "pgrx's ErrorReport is large, and ends the statement")]
 
+mod addresses;
 mod catalog;
 mod check;
 mod error;

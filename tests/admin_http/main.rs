@@ -1,6 +1,7 @@
 //! The admin page, asked by curl: what a browser would not do, and what it must never be told.
 
 mod answers;
+mod any_values;
 mod chart;
 mod editing;
 mod forged;

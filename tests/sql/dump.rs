@@ -77,17 +77,17 @@ fn assert_kept(database: &Database, content: &Content) {
 }
 
 /// A dump in a file, and how it is restored.
-struct Dump {
+pub struct Dump {
     directory: TempDir,
     with: &'static str,
 }
 
 impl Dump {
-    fn plain(from: &Database, options: &[&str]) -> Self {
+    pub fn plain(from: &Database, options: &[&str]) -> Self {
         Self::make(from, "psql", &[&["--format=plain"], options].concat())
     }
 
-    fn custom(from: &Database, options: &[&str]) -> Self {
+    pub fn custom(from: &Database, options: &[&str]) -> Self {
         Self::make(from, "pg_restore", &[&["--format=custom"], options].concat())
     }
 
@@ -102,7 +102,7 @@ impl Dump {
         self.directory.path().join("dump").to_str().unwrap().to_owned()
     }
 
-    fn restore(&self, into: &Database) {
+    pub fn restore(&self, into: &Database) {
         let path = self.path();
         let arguments = match self.with {
             "psql" => ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", &path],

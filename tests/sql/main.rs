@@ -1,6 +1,7 @@
 //! The extension, through SQL, on a real Postgres.
 
 mod addresses;
+mod any_values;
 mod authorize;
 mod check;
 mod concurrency;
@@ -19,8 +20,10 @@ mod identity;
 mod import_django;
 mod import_documentation;
 mod import_tibillet;
+mod locales;
 mod neighbours;
 mod not_preloaded;
+mod owners;
 mod panics;
 mod privileges;
 mod proofs;

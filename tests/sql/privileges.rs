@@ -156,7 +156,7 @@ fn a_fresh_install_grants_nothing_to_anybody() {
     }
     client.batch_execute("CREATE EXTENSION apikey").unwrap();
     // What raises the error of a broken rule has to run for whoever breaks it, and gives nothing.
-    let expected = "55 objects, granted: function apikey.refuse_row(text)";
+    let expected = "56 objects, granted: function apikey.refuse_row(text)";
     assert_eq!(one(&mut client, GRANTED_AT_ALL).as_deref(), Some(expected));
     client.batch_execute("GRANT SELECT ON apikeys TO PUBLIC").unwrap();
     assert!(one(&mut client, GRANTED_AT_ALL).unwrap().contains("view apikeys"));

@@ -17,6 +17,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "SELECT apikey_login('KEY', NULL), apikey_current(), apikey_granted('event')",
         ],
     ),
+    (
+        "apikey_backup",
+        &[
+            "SELECT * FROM apikey.key",
+            "SELECT verifier FROM apikey.key",
+            "SELECT * FROM apikey.usage",
+            "SELECT * FROM apikey.event",
+        ],
+    ),
     ("apikey_auditor", &["SELECT * FROM apikeys", "SELECT * FROM apikey_events"]),
     (
         "apikey_manager",
@@ -82,7 +91,7 @@ fn each_role_may_do_its_part_and_no_more() {
         let others =
             ALLOWED.iter().filter(|(other, _)| other != role).flat_map(|(_, theirs)| *theirs);
         for statement in
-            others.filter(|statement| !allowed.contains(statement)).chain(FORBIDDEN_TO_ALL)
+            others.chain(FORBIDDEN_TO_ALL).filter(|statement| !allowed.contains(statement))
         {
             let refusal = refused(client.batch_execute(&fill(statement)));
             assert_eq!(refusal.sqlstate(), "42501", "{role}: {statement}: {}", refusal.message());
@@ -98,4 +107,48 @@ fn each_role_may_do_its_part_and_no_more() {
     let mut client = database.connect(&shim);
     assert_eq!(one(&mut client, "SHOW log_parameter_max_length").as_deref(), Some("0"));
     assert_eq!(one(&mut client, "SELECT apikey_check('', NULL)"), None);
+}
+
+const NAMES: [&str; 5] =
+    ["apikey_auditor", "apikey_backup", "apikey_checker", "apikey_manager", "apikey_shim"];
+
+/// Roles are the server's, and a role of such a name may be anybody's.
+#[test]
+fn roles_that_were_there_before_are_shown_and_get_nothing_until_somebody_has_looked() {
+    let mut database = Database::in_cluster(Cluster::private(&[]));
+    let stranger = database.login("stranger", "");
+    let mut client = database.superuser();
+    let run = |arguments: &[&str]| {
+        database.client_program("psql", &[&["-Xq", "-f", SCRIPT], arguments].concat())
+    };
+    for name in NAMES {
+        let before = format!("CREATE ROLE {name} LOGIN PASSWORD 'x' ROLE {}", stranger.role);
+        client.batch_execute(&before).unwrap();
+        for arguments in [&[][..], &["-v", "existing_roles=no"]] {
+            let output = run(arguments);
+            assert_eq!(output.code, Some(3), "{}", output.stderr);
+            let said = format!(
+                "WARNING:  the role {name} was there before: it can log in, it has a password, its members are {}\n",
+                stranger.role
+            );
+            assert!(output.stderr.contains(&said), "{}", output.stderr);
+            assert!(output.stderr.contains("existing_roles=accept"), "{}", output.stderr);
+            let made = "SELECT string_agg(rolname, ' ') FROM pg_roles WHERE rolname LIKE 'apikey%'";
+            assert_eq!(one(&mut client, made).as_deref(), Some(name));
+        }
+        run(&["-v", "existing_roles=accept"]).success();
+        // From now on they are known, the shim's too, and what they have is said all the same.
+        let again = run(&[]);
+        assert_eq!(again.code, Some(0), "{}", again.stderr);
+        assert!(!again.stderr.contains("WARNING"), "{}", again.stderr);
+        for name in NAMES {
+            let said = format!("NOTICE:  the role {name} has rights here already: ");
+            assert!(again.stderr.contains(&said), "{}", again.stderr);
+        }
+        let joined = "SELECT pg_has_role('apikey_manager', 'apikey_auditor', 'USAGE')
+                         AND pg_has_role('apikey_shim', 'apikey_checker', 'USAGE')";
+        assert_eq!(one(&mut client, joined).as_deref(), Some("t"));
+        let all = NAMES.join(", ");
+        client.batch_execute(&format!("DROP OWNED BY {all}; DROP ROLE {all}")).unwrap();
+    }
 }

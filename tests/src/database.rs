@@ -35,13 +35,18 @@ impl Database {
     }
 
     pub fn without_extension(cluster: Cluster) -> Self {
+        Self::made_with("", cluster)
+    }
+
+    /// Without the extension, by `CREATE DATABASE name OPTIONS`.
+    pub fn made_with(options: &str, cluster: Cluster) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let superuser = cluster.superuser();
         let database = Self { cluster, name, superuser, roles: Vec::new() };
         // Hashing is as cheap as the settings allow: its strength is not what most tests are about.
         database.maintenance(&format!(
-            "CREATE DATABASE {0}; ALTER DATABASE {0} SET apikey.argon2_memory = '1MB';
+            "CREATE DATABASE {0} {options}; ALTER DATABASE {0} SET apikey.argon2_memory = '1MB';
              ALTER DATABASE {0} SET apikey.argon2_iterations = 1",
             database.name
         ));

@@ -3,6 +3,7 @@
 //! `scripts/test` starts a cluster that all tests share, each with a database and roles of its own. A
 //! test that stops its server makes a cluster for itself.
 
+mod any_key;
 mod certificate;
 mod chromium;
 mod cluster;
@@ -22,6 +23,7 @@ mod tmpfs;
 mod traps;
 mod waiting;
 
+pub use any_key::{AnyKey, AnyKeys};
 pub use certificate::Certificate;
 pub use chromium::{CHROMIUM_FLAGS, chromedriver, chromium};
 pub use cluster::Cluster;

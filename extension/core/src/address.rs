@@ -27,7 +27,7 @@ impl Network {
     }
 
     /// Whether the address lies in this network. `address` must be canonical, as [`Self::address`] is.
-    fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::key::moment;
 use super::visit::Desk;
 
 pub const PAGE: i64 = 50;
@@ -26,9 +27,10 @@ pub async fn page(
 ) -> Result<(Vec<Event>, bool), Failure> {
     let of_key = if prefix.is_empty() { "$1 = ''" } else { "e.prefix = $1" };
     let sql = format!(
-        "SELECT to_char(e.at, 'YYYY-MM-DD HH24:MI:SS'), e.action, e.prefix, e.changed::text, e.session_role,
+        "SELECT {}, e.action, e.prefix, e.changed::text, e.session_role,
                 e.acting_role, host(e.client_address), e.application_name
            FROM {}apikey_events AS e WHERE {of_key} ORDER BY e.at DESC, e.id LIMIT {} OFFSET {}",
+        moment!("e.at", "YYYY-MM-DD HH24:MI:SS"),
         desk.rights.schema,
         PAGE + 1,
         (number - 1) * PAGE,
@@ -42,7 +44,8 @@ pub async fn page(
             at: row.try_get(0)?,
             action: row.try_get(1)?,
             prefix: row.try_get(2)?,
-            changed: serde_json::from_str(&changed).unwrap_or_default(),
+            // Nested too deep to be read, it is shown as it stands.
+            changed: serde_json::from_str(&changed).unwrap_or(Value::String(changed)),
             session_role: row.try_get(4)?,
             acting_role: row.try_get(5)?,
             client_address: row.try_get(6)?,

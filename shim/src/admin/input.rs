@@ -67,6 +67,33 @@ impl Input {
         }
     }
 
+    /// What the key has already, and nobody changed, however a browser sends it: a line without its ends of lines.
+    pub fn keeping(mut self, form: &Form, key: &Key) -> Self {
+        let line = |text: &str| text.replace(['\r', '\n'], "");
+        let is_same = |name: &str, value: &str| line(form.raw(name)) == line(value);
+        if is_same("name", &key.name) {
+            self.name.clone_from(&key.name);
+        }
+        if is_same("owner", &key.owner) {
+            self.owner.clone_from(&key.owner);
+        }
+        self
+    }
+
+    /// Whether the field says another thing than the key's own.
+    pub fn differs(&self, field: Field, key: &Key) -> bool {
+        let theirs = Self::of_key(key);
+        match field {
+            Field::Name => self.name != theirs.name,
+            Field::Auth => sorted(self.scopes()) != sorted(theirs.scopes()),
+            Field::Ips => self.networks() != theirs.networks(),
+            Field::ExpiresAt => self.expires_at != theirs.expires_at,
+            Field::Owner => self.owner != theirs.owner,
+            Field::Tenant => self.tenant != theirs.tenant,
+            Field::CreateRevoke => self.create_revoke,
+        }
+    }
+
     /// The scopes that are asked for, from the boxes or from the line.
     pub fn scopes(&self) -> Vec<String> {
         let mut names = scopes::typed(&self.auth);
@@ -119,6 +146,12 @@ impl Input {
     }
 }
 
+/// Their order means nothing.
+pub fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
 /// What the database has against it, if that is about a field.
 pub fn mistake_of(error: &Error, texts: &Texts) -> Option<Mistake> {
     let said = error.as_db_error()?;
@@ -154,7 +187,7 @@ fn is_network(text: &str) -> bool {
 }
 
 /// `2027-01-31T12:30`, with seconds or not, or a day. Whether there is such a day, Postgres knows.
-fn is_moment(text: &str) -> bool {
+pub fn is_moment(text: &str) -> bool {
     let patterns = ["####-##-##", "####-##-##T##:##", "####-##-##T##:##:##"];
     let fits = |pattern: &str| {
         pattern.len() == text.len()

@@ -5,15 +5,51 @@ use tokio_postgres::{Error, Row};
 
 use super::connection::Connection;
 use super::failure::Failure;
+use super::input::is_moment;
 use super::visit::Desk;
 
+/// A time in this format, or in Postgres's own words where it is infinite or before our era.
+macro_rules! moment {
+    ($column:literal, $format:literal) => {
+        concat!(
+            "CASE WHEN isfinite(",
+            $column,
+            ") AND ",
+            $column,
+            " >= '0001-01-01' THEN to_char(",
+            $column,
+            ", '",
+            $format,
+            "') ELSE ",
+            $column,
+            "::text END"
+        )
+    };
+}
+pub(super) use moment;
+
+macro_rules! minute {
+    ($column:literal) => {
+        moment!($column, "YYYY-MM-DD HH24:MI")
+    };
+}
+
 /// Times are in the session's time zone, to the minute, as a form has them.
-const COLUMNS: &str = "k.prefix, k.name, k.owner, k.status, k.auth::text, \
-    coalesce(string_to_array(array_to_string(k.allowed_ips, ','), ','), '{}'), k.tenant, \
-    to_char(k.created_at, 'YYYY-MM-DD HH24:MI'), k.created_by, to_char(k.expires_at, 'YYYY-MM-DD HH24:MI'), \
-    to_char(k.disabled_at, 'YYYY-MM-DD HH24:MI'), to_char(k.revoked_at, 'YYYY-MM-DD HH24:MI'), k.revoked_by, \
-    k.revoke_reason, k.replaced_by, to_char(k.last_used_at, 'YYYY-MM-DD HH24:MI'), host(k.last_used_ip), \
-    k.accepted, k.refused, k.metadata::text";
+const COLUMNS: &str = concat!(
+    "k.prefix, k.name, k.owner, k.status, k.auth::text,
+     coalesce(string_to_array(array_to_string(k.allowed_ips, ','), ','), '{}'), k.tenant, ",
+    minute!("k.created_at"),
+    ", k.created_by, ",
+    "CASE WHEN k.expires_at < 'infinity' THEN ",
+    minute!("k.expires_at"),
+    " END, ",
+    minute!("k.disabled_at"),
+    ", ",
+    minute!("k.revoked_at"),
+    ", k.revoked_by, k.revoke_reason, k.replaced_by, ",
+    minute!("k.last_used_at"),
+    ", host(k.last_used_ip), k.accepted, k.refused, k.metadata::text"
+);
 
 /// What two people must not change without seeing each other's change: whether there is a key to revoke, too.
 const VERSION: &str = "encode(sha256(convert_to(jsonb_build_array(k.name, k.owner, k.auth, k.allowed_ips, \
@@ -84,9 +120,10 @@ impl Key {
         ["active", "expiring"].contains(&self.status.as_str())
     }
 
-    /// As `<input type="datetime-local">` has it.
+    /// As `<input type="datetime-local">` has it; empty for what it cannot have, which then stays as it is.
     pub fn expires_input(&self) -> String {
-        self.expires_at.as_deref().unwrap_or_default().replace(' ', "T")
+        let moment = self.expires_at.as_deref().unwrap_or_default().replace(' ', "T");
+        if is_moment(&moment) { moment } else { String::new() }
     }
 }
 

@@ -46,7 +46,11 @@ pub async fn page(desk: &Desk<'_>, query: &Form) -> Result<Page, Failure> {
         order(query.get("sort")),
         (number - 1) * PAGE,
     );
-    let filters = ["q", "status", "owner", "tenant", "scope"].map(|name| Some(query.get(name)));
+    let filters = ["q", "status", "owner", "tenant", "scope"].map(|name| {
+        // Whose blanks are their own: these are chosen, not typed.
+        let is_chosen = ["owner", "tenant"].contains(&name);
+        Some(if is_chosen { query.raw(name) } else { query.get(name) })
+    });
     let rows = desk.connection.rows(&sql, &filters).await?;
     let total = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
     let keys = rows.iter().map(|row| Key::from_row(row, 1)).collect::<Result<_, _>>()?;

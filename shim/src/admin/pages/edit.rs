@@ -34,7 +34,7 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     let known = scopes::known(desk).await?;
     let sent = &desk.visit.asked.form;
     // Not in this form, since it cannot be changed.
-    let input = Input { tenant: key.tenant.clone(), ..Input::of_form(sent) };
+    let input = Input { tenant: key.tenant.clone(), ..Input::of_form(sent).keeping(sent, &key) };
     if sent.get("version") != version {
         let form = Form { input: &input, mistakes: &[], theirs: Some(&key), version: &version };
         return page(desk, &key, &known, &form);
@@ -47,6 +47,8 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     if input.owner.is_empty() {
         mistakes.push((Field::Owner, texts.owner_missing.to_owned()));
     }
+    // What the table has is none.
+    mistakes.retain(|(field, _)| input.differs(*field, &key));
     if !mistakes.is_empty() {
         return refuse(&mistakes);
     }
@@ -107,19 +109,13 @@ async fn save(
 }
 
 fn changes(input: &Input, key: &Key) -> Changes {
-    let before = Input::of_key(key);
-    let changed = |new: &str, old: &str| (new != old).then(|| new.to_owned());
-    let sorted = |mut names: Vec<String>| {
-        names.sort();
-        names
-    };
-    let same_scopes = sorted(input.scopes()) == sorted(before.scopes());
+    let changed = |field, new: String| input.differs(field, key).then_some(new);
     Changes {
-        name: changed(&input.name, &before.name),
-        owner: changed(&input.owner, &before.owner),
-        auth: (!same_scopes).then(|| scopes::auth(&input.scopes(), Some(&key.auth)).to_string()),
-        ips: changed(&input.networks(), &before.networks()),
-        expires_at: changed(&input.expires_at, &before.expires_at),
+        name: changed(Field::Name, input.name.clone()),
+        owner: changed(Field::Owner, input.owner.clone()),
+        auth: changed(Field::Auth, scopes::auth(&input.scopes(), Some(&key.auth)).to_string()),
+        ips: changed(Field::Ips, input.networks()),
+        expires_at: changed(Field::ExpiresAt, input.expires_at.clone()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::admin::input::{Field, Input, Mistake};
+use crate::admin::input::{Field, Input, Mistake, sorted};
 use crate::admin::key::Key;
 use crate::admin::lang::Texts;
 use crate::admin::scopes::Scope;
@@ -208,7 +208,10 @@ impl Fields<'_> {
         let theirs = Input::of_key(key);
         let (ours, value) = match field {
             Field::Name => (self.input.name.clone(), theirs.name),
-            Field::Auth => (sorted(self.input.scopes()), sorted(theirs.scopes())),
+            Field::Auth => {
+                let names = |input: &Input| sorted(input.scopes()).join(", ");
+                (names(self.input), names(&theirs))
+            }
             Field::Ips => (self.input.networks(), theirs.networks()),
             Field::ExpiresAt => (self.input.expires_at.clone(), theirs.expires_at),
             Field::Owner => (self.input.owner.clone(), theirs.owner),
@@ -223,10 +226,4 @@ impl Fields<'_> {
             }
         }
     }
-}
-
-/// Their order means nothing.
-fn sorted(mut names: Vec<String>) -> String {
-    names.sort();
-    names.join(", ")
 }

@@ -80,7 +80,7 @@ fn row(texts: &Texts, event: &Event) -> Markup {
 
 /// `{column: {from, to}}`, or a whole row.
 fn changed(texts: &Texts, changed: &Value) -> Markup {
-    let Value::Object(columns) = changed else { return html! {} };
+    let Value::Object(columns) = changed else { return plain(texts, changed) };
     html! {
         // Few are seen at once; a whole row is folded.
         details open[columns.len() <= 3] {
