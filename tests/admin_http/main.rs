@@ -5,6 +5,7 @@ mod any_values;
 mod chart;
 mod editing;
 mod forged;
+mod moved_in;
 mod neighbours;
 mod new_key;
 mod office;

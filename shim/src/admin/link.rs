@@ -14,6 +14,11 @@ pub fn back(wanted: &str) -> &str {
     if here && ours && fits { wanted } else { "/keys" }
 }
 
+/// The page of a key. The one with the prefix `new` has a path of its own, beside that of the form for new keys.
+pub fn key(prefix: &str) -> String {
+    format!("/keys/{prefix}{}", if prefix == "new" { "/" } else { "" })
+}
+
 /// A path with a query, if there is one.
 pub fn with_query(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }

@@ -180,15 +180,15 @@ async fn page_of(desk: &Desk<'_>) -> Result<Answer, Failure> {
         (["keys"], false) => list::show(desk).await,
         (["keys", "new"], false) => add::form(desk).await,
         (["keys", "new"], true) => add::send(desk).await,
-        (["keys", prefix], false) => key::show(desk, prefix).await,
-        (["keys", prefix], true) => edit::send(desk, prefix).await,
+        (["keys", prefix] | ["keys", prefix @ "new", ""], false) => key::show(desk, prefix).await,
+        (["keys", prefix] | ["keys", prefix @ "new", ""], true) => edit::send(desk, prefix).await,
         (["keys", prefix, "rotate"], true) => actions::rotate(desk, prefix).await,
         (["keys", prefix, "disable"], true) => actions::disable(desk, prefix).await,
         (["keys", prefix, "enable"], true) => actions::enable(desk, prefix).await,
         (["keys", prefix, "revoke"], true) => actions::revoke(desk, prefix).await,
         // What a reload of an answer to a form without a page of its own asks for.
         (["keys", prefix, "rotate" | "disable" | "enable" | "revoke"], false) => {
-            Ok(see_other(link::back(&format!("/keys/{prefix}"))))
+            Ok(see_other(link::back(&link::key(prefix))))
         }
         (["keys", prefix, "events"], false) => trail::of_key(desk, prefix).await,
         (["events"], false) => trail::of_all(desk).await,

@@ -6,6 +6,7 @@ use super::new_key;
 use crate::admin::answer::{Answer, see_other};
 use crate::admin::failure::Failure;
 use crate::admin::key::{self, Key};
+use crate::admin::link;
 use crate::admin::session::Notice;
 use crate::admin::token;
 use crate::admin::visit::Desk;
@@ -50,7 +51,7 @@ pub async fn revoke(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
 
 fn done(desk: &Desk<'_>, prefix: &str, notice: Notice) -> Result<Answer, Failure> {
     desk.session.notify(notice);
-    Ok(see_other(&format!("/keys/{prefix}")))
+    Ok(see_other(&link::key(prefix)))
 }
 
 /// Those that the role may do, and that the key is fit for.

@@ -9,6 +9,7 @@ use crate::admin::answer::{Answer, see_other};
 use crate::admin::failure::Failure;
 use crate::admin::input::{Field, Input, Mistake, mistake_of};
 use crate::admin::key::{self, Changes, Key};
+use crate::admin::link;
 use crate::admin::scopes::{self, Scope};
 use crate::admin::session::Notice;
 use crate::admin::token;
@@ -64,7 +65,7 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     match outcome {
         Ok(Some(notice)) => {
             desk.session.notify(notice);
-            Ok(see_other(&format!("/keys/{prefix}")))
+            Ok(see_other(&link::key(prefix)))
         }
         // Between our look and our change.
         Ok(None) => {
@@ -136,7 +137,7 @@ pub fn form(
         section aria-labelledby="edit" {
             h2 #edit { (texts.edit) }
             (fields.summary())
-            form .card method="post" action={ "/keys/" (key.prefix) } novalidate {
+            form .card method="post" action=(link::key(&key.prefix)) novalidate {
                 input type="hidden" name="csrf" value=(desk.session.csrf);
                 input type="hidden" name="version" value=(form.version);
                 input type="hidden" name="once" value=(token::random()?);

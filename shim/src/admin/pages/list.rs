@@ -10,9 +10,10 @@ use crate::admin::form::Form;
 use crate::admin::key::Key;
 use crate::admin::keys::{self, Page};
 use crate::admin::lang::Texts;
-use crate::admin::link::with_query;
+use crate::admin::link::{self, with_query};
 use crate::admin::scopes::{self, Scope};
 use crate::admin::visit::Desk;
+use crate::credentials::is_prefix;
 
 pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
     let texts = desk.visit.texts;
@@ -51,9 +52,11 @@ fn add_button(texts: &Texts) -> Markup {
     html! { p .actions { a .button .main href="/keys/new" { (texts.add_key) } } }
 }
 
+/// A long word behind a full stop may be a secret; several words are a name.
 fn prefix_of_key(text: &str) -> Option<&str> {
-    let (prefix, secret) = text.split_once('.')?;
-    (prefix.len() == 8 && secret.len() >= 16).then_some(prefix)
+    let (prefix, secret) = text.trim().split_once('.')?;
+    let is_secret = secret.len() >= 16 && !secret.contains(char::is_whitespace);
+    (is_prefix(prefix) && is_secret).then_some(prefix)
 }
 
 fn if_filtered(texts: &Texts, query: &Form, page: &Page) -> String {
@@ -164,7 +167,7 @@ fn heading(query: &Form, column: &str, text: &str) -> Markup {
 fn row(texts: &Texts, key: &Key) -> Markup {
     html! {
         tr {
-            th scope="row" { a href={ "/keys/" (key.prefix) } { (key.name) } " " code { (key.prefix) } }
+            th scope="row" { a href=(link::key(&key.prefix)) { (key.name) } " " code { (key.prefix) } }
             td { (badge(texts, &key.status)) }
             td { (scopes::granted(&key.auth).join(", ")) }
             td { (key.owner) @if !key.tenant.is_empty() { " · " (key.tenant) } }

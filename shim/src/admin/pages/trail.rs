@@ -10,6 +10,7 @@ use crate::admin::events::{self, Event};
 use crate::admin::failure::Failure;
 use crate::admin::keys::page_number;
 use crate::admin::lang::Texts;
+use crate::admin::link;
 use crate::admin::visit::Desk;
 use crate::credentials::is_prefix;
 
@@ -35,7 +36,7 @@ async fn show(desk: &Desk<'_>, prefix: &str, title: &str) -> Result<Answer, Fail
     let to = |number: i64| format!("{}?page={number}", desk.visit.asked.path);
     let body = html! {
         @if !prefix.is_empty() && desk.rights.list() {
-            p { a href={ "/keys/" (prefix) } { (texts.to_the_key) } }
+            p { a href=(link::key(prefix)) { (texts.to_the_key) } }
         }
         @if events.is_empty() { p { (texts.no_events) } } @else {
             div .wide tabindex="0" role="region" aria-label=(title) {
