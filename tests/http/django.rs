@@ -88,9 +88,11 @@ fn holders_keep_their_header_and_their_key_of_another_shape() {
 fn the_header_of_the_key_is_a_setting() {
     let mut database = Database::new();
     let key = database.key("'event'");
+    let checker = database.checker();
     for header in ["Api-Key", "apikey"] {
-        let shim = Shim::start(
-            &mut database,
+        let shim = Shim::start_as(
+            &checker,
+            &database.conninfo(&checker),
             &["--key-header", header, "--cors-origin", "https://shop.example"],
         );
         let ask = |name: &str| {
