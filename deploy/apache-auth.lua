@@ -8,17 +8,52 @@ local http = require "socket.http"
 local ltn12 = require "ltn12"
 http.TIMEOUT = 10 -- seconds: longer than the shim takes to give up on its database
 
-local function refuse(r, status, headers, body)
+local function answer(r, status, headers, body)
   r.status = status
-  r.content_type = "application/problem+json"
-  for _, name in ipairs({ "Cache-Control", "WWW-Authenticate", "Retry-After" }) do
-    r.headers_out[name] = headers[name:lower()]
+  for name, value in pairs(headers) do
+    r.headers_out[name] = value
   end
+  -- What apache.conf adds to other answers.
+  r.headers_out["Access-Control-Allow-Origin"] = r.subprocess_env["APIKEY_ORIGIN"]
+  r.headers_out["Vary"] = "Origin"
   r:write(body)
   return apache2.DONE
 end
 
+local function refuse(r, status, headers, body)
+  r.content_type = "application/problem+json"
+  return answer(r, status, {
+    ["Cache-Control"] = headers["cache-control"],
+    ["WWW-Authenticate"] = headers["www-authenticate"],
+    ["Retry-After"] = headers["retry-after"],
+  }, body)
+end
+
+-- The paths that pass: segments of these characters, none of them empty or with a dot at its end, and so none that a service may
+-- decode, fold or cut to another. docs/proxies.md says how to let further ones by.
+local plain = [[^/(\.*[A-Za-z0-9_@:,=-]/?)*(\?[\x21\x22\x24-\x7e]*)?$]]
+
+function plain_path(r)
+  if r:regex(r.unparsed_uri, plain) then
+    return apache2.DECLINED
+  end
+  return refuse(r, 400, {}, '{"type":"about:blank","title":"Bad Request","status":400,'
+    .. '"detail":"The path is spelled in a way that is not taken here."}')
+end
+
+-- A browser asks whether a script may ask. This answer reaches no service, as nothing does without a key.
+local function preflight(r)
+  return answer(r, 204, {
+    ["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE",
+    ["Access-Control-Allow-Headers"] = "Authorization, X-Api-Key, Content-Type, X-Request-Id",
+    ["Access-Control-Max-Age"] = "600",
+  }, "")
+end
+
 local function ask(r, url)
+  if r.method == "OPTIONS" and r.headers_in["Access-Control-Request-Method"] then
+    return preflight(r)
+  end
   local body = {}
   local _, status, headers = http.request {
     url = url,

@@ -1,9 +1,11 @@
 //! deploy/apache.conf and deploy/apache-auth.lua.
 
 use crate::front::{self, Backends};
+use crate::spellings;
 use apikey_tests::{Proxy, ProxyFiles, free_address};
 
-const MODULES: [&str; 6] = ["mpm_event", "authz_core", "headers", "lua", "proxy", "proxy_http"];
+const MODULES: [&str; 7] =
+    ["mpm_event", "authz_core", "headers", "lua", "proxy", "proxy_http", "setenvif"];
 
 fn start(backends: &Backends) -> Proxy {
     let (files, address) = (ProxyFiles::new(), free_address());
@@ -43,4 +45,24 @@ fn what_a_client_forges_does_not_get_through() {
 #[test]
 fn nothing_passes_while_keys_cannot_be_checked() {
     front::nothing_passes_while_keys_cannot_be_checked(start);
+}
+
+#[test]
+fn two_keys_are_none() {
+    front::two_keys_are_none(start);
+}
+
+#[test]
+fn large_bodies_pass() {
+    front::large_bodies_pass(start);
+}
+
+#[test]
+fn a_browser_may_ask_and_nothing_passes_by_that() {
+    front::a_browser_may_ask_and_nothing_passes_by_that(start);
+}
+
+#[test]
+fn a_service_gets_what_is_asked_about() {
+    spellings::a_service_gets_what_is_asked_about(start);
 }

@@ -1,6 +1,7 @@
 //! deploy/Caddyfile.
 
 use crate::front::{self, Backends};
+use crate::spellings;
 use apikey_tests::{Proxy, ProxyFiles, free_address};
 
 fn start(backends: &Backends) -> Proxy {
@@ -35,4 +36,24 @@ fn what_a_client_forges_does_not_get_through() {
 #[test]
 fn nothing_passes_while_keys_cannot_be_checked() {
     front::nothing_passes_while_keys_cannot_be_checked(start);
+}
+
+#[test]
+fn two_keys_are_none() {
+    front::two_keys_are_none(start);
+}
+
+#[test]
+fn large_bodies_pass() {
+    front::large_bodies_pass(start);
+}
+
+#[test]
+fn a_browser_may_ask_and_nothing_passes_by_that() {
+    front::a_browser_may_ask_and_nothing_passes_by_that(start);
+}
+
+#[test]
+fn a_service_gets_what_is_asked_about() {
+    spellings::a_service_gets_what_is_asked_about(start);
 }

@@ -88,7 +88,13 @@ impl Front {
         let common = ["-sS", "-i", "--max-time", "20", "--path-as-is", "--interface", from];
         let output: Output = run(program("curl", &common).args(arguments).arg(&url));
         assert_eq!(output.code, Some(0), "{path} {arguments:?}: {}", output.stderr);
-        Response(output.stdout)
+        let mut answer = output.stdout;
+        while let Some((_, rest)) =
+            answer.split_once("\r\n\r\n").filter(|_| answer.starts_with("HTTP/1.1 100 "))
+        {
+            answer = rest.to_owned();
+        }
+        Response(answer)
     }
 
     fn ask(&self, from: &str, path: &str, key: &str, lines: &[&str]) -> Response {
@@ -130,6 +136,14 @@ impl Response {
         assert_eq!(self.status(), 200, "{}", self.0);
         let (_, body) = self.0.rsplit_once("\r\n\r\n").unwrap();
         serde_json::from_str(body).unwrap_or_else(|_| panic!("not the service's: {}", self.0))
+    }
+
+    /// All that the answer has of a header.
+    fn all(&self, name: &str) -> Vec<String> {
+        let (head, _) = self.0.rsplit_once("\r\n\r\n").unwrap();
+        let pairs = head.lines().filter_map(|line| line.split_once(": "));
+        let values = pairs.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        values.map(|(_, value)| value.to_lowercase()).collect()
     }
 
     /// The values of a header that reached the service.
@@ -266,6 +280,127 @@ pub fn what_a_client_forges_does_not_get_through(start: impl FnOnce(&Backends) -
         assert!([401, 404].contains(&status), "{path}: {status}");
         assert_eq!(front.service.seen(), seen, "{path}");
     }
+}
+
+pub fn two_keys_are_none(start: impl FnOnce(&Backends) -> Proxy) {
+    let front = Front::start(start);
+    let Front { key, other, .. } = &front;
+    for (name, scheme) in [("X-Api-Key", ""), ("Authorization", "Api-Key ")] {
+        let line = |key: &str| format!("{name}: {scheme}{key}");
+        let (one, another) = (line(key), line(other));
+        for lines in [[&one, &one], [&one, &another], [&another, &one], [&one, &one.to_lowercase()]]
+        {
+            let seen = front.service.seen();
+            let response = front.curl(HOME, "/", &["-H", lines[0], "-H", lines[1]]);
+            assert!([400, 401].contains(&response.status()), "{lines:?}: {}", response.0);
+            assert_eq!(front.service.seen(), seen, "{lines:?}");
+        }
+    }
+}
+
+pub fn large_bodies_pass(start: impl FnOnce(&Backends) -> Proxy) {
+    let front = Front::start(start);
+    let body = "large ".repeat(1_500_000 / 6);
+    let file = front.service.files.path().join("body");
+    std::fs::write(&file, &body).unwrap();
+    let data = format!("@{}", file.display());
+    let key = format!("X-Api-Key: {}", front.key);
+    for lines in [
+        &["Expect:"][..],
+        &["Expect: 100-continue"],
+        &["Expect:", "Transfer-Encoding: chunked"],
+        &["Expect: 100-continue", "Transfer-Encoding: chunked"],
+    ] {
+        let post = |line: &str| {
+            let lines = [&[line], lines].concat();
+            let arguments: Vec<_> = lines.iter().flat_map(|line| ["-H", line]).collect();
+            front.curl(HOME, "/events/", &[&["--data-binary", &data], &arguments[..]].concat())
+        };
+        let asked = post(&key).asked();
+        assert_eq!(asked["method"], "POST");
+        assert!(asked["body"] == *body, "{lines:?}: another body");
+        front.assert_refused(401, || post("X-No: key"));
+    }
+}
+
+/// A page of this origin may ask, as each configuration says.
+const PAGE: &str = "https://shop.example";
+
+pub fn a_browser_may_ask_and_nothing_passes_by_that(start: impl FnOnce(&Backends) -> Proxy) {
+    let front = Front::start(start);
+    let Front { key, .. } = &front;
+    let origin = |origin: &str| format!("Origin: {origin}");
+    let key_line = format!("X-Api-Key: {key}");
+    let preflight = |path: &str, from: &str, lines: &[&str]| {
+        let from = origin(from);
+        let own = [&*from, "Access-Control-Request-Method: POST"];
+        let lines = [&own, lines].concat();
+        let arguments: Vec<_> = lines.iter().flat_map(|line| ["-H", line]).collect();
+        front.curl(ELSEWHERE, path, &[&["-X", "OPTIONS"], &arguments[..]].concat())
+    };
+    let headers = "Access-Control-Request-Headers: authorization, content-type";
+    for path in ["/", "/events/7?x=y"] {
+        let allowed = preflight(path, PAGE, &[headers]);
+        assert!([200, 204].contains(&allowed.status()), "{}", allowed.0);
+        assert_eq!(allowed.all("access-control-allow-origin"), [PAGE], "{}", allowed.0);
+        assert_eq!(allowed.all("access-control-allow-credentials"), [""; 0]);
+        let allows = |name: &str, wanted: &[&str]| {
+            let values = allowed.all(name).join(",");
+            let values: Vec<_> = values.split(',').map(str::trim).collect();
+            assert!(wanted.iter().all(|one| values.contains(one)), "{}", allowed.0);
+        };
+        allows("access-control-allow-methods", &["get", "head", "post", "put", "patch", "delete"]);
+        allows(
+            "access-control-allow-headers",
+            &["authorization", "x-api-key", "content-type", "x-request-id"],
+        );
+    }
+    for stranger in
+        ["https://shop.example.evil", "https://shopXexample", "null", "http://shop.example"]
+    {
+        let answer = preflight("/", stranger, &[headers]);
+        assert_eq!(answer.all("access-control-allow-origin"), [""; 0], "{}", answer.0);
+    }
+    for lines in [
+        &["X-HTTP-Method-Override: GET", "X-HTTP-Method: GET", "X-Method-Override: GET"][..],
+        &["Content-Length: 0"],
+        &[&key_line],
+        &["Access-Control-Request-Method: GET"],
+    ] {
+        preflight("/events/list", PAGE, lines);
+    }
+    preflight("/events%2flist", PAGE, &[]);
+    assert_eq!(front.service.seen(), 0, "a browser's question reached the service");
+
+    // What is no such question needs a key.
+    let page = origin(PAGE);
+    let method = "Access-Control-Request-Method: GET";
+    for (verb, lines) in [
+        ("OPTIONS", &[&*page][..]),
+        ("OPTIONS", &["X-Access-Control-Request-Method: GET"]),
+        ("OPTIONS", &[&page, "Access_Control_Request_Method: GET"]),
+        ("GET", &[&page, method]),
+        ("POST", &[&page, method]),
+        ("POST", &[&page, method, "X-HTTP-Method-Override: OPTIONS"]),
+    ] {
+        let arguments: Vec<_> = lines.iter().flat_map(|line| ["-H", line]).collect();
+        let ask = || front.curl(HOME, "/", &[&["-X", verb], &arguments[..]].concat());
+        front.assert_refused(401, ask);
+    }
+    let asked = front.curl(HOME, "/", &["-X", "OPTIONS", "-H", &page, "-H", &key_line]);
+    assert_eq!(asked.asked()["method"], "OPTIONS");
+
+    // The page reads what it gets, a refusal, too; another's page does not. What the service says of it does not count.
+    let read = |line: &str, from: &str| {
+        let answer = front.curl(HOME, "/", &["-H", line, "-H", &origin(from)]);
+        assert_eq!(answer.all("access-control-allow-credentials"), [""; 0], "{}", answer.0);
+        assert!(answer.all("vary").iter().any(|value| value.contains("origin")), "{}", answer.0);
+        (answer.status(), answer.all("access-control-allow-origin"))
+    };
+    assert_eq!(read(&key_line, PAGE), (200, vec![PAGE.to_owned()]));
+    assert_eq!(read("X-No: key", PAGE), (401, vec![PAGE.to_owned()]));
+    assert_eq!(read(&key_line, "https://evil.example"), (200, vec![]));
+    assert_eq!(read("X-No: key", "https://evil.example"), (401, vec![]));
 }
 
 pub fn nothing_passes_while_keys_cannot_be_checked(start: impl FnOnce(&Backends) -> Proxy) {

@@ -6,4 +6,6 @@ mod envoy;
 mod front;
 mod haproxy;
 mod nginx;
+mod readers;
+mod spellings;
 mod traefik;
