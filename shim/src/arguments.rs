@@ -85,6 +85,11 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_CORS_ORIGIN", value_name = "ORIGINS", help_heading = "HTTP")]
     pub cors_origin: Vec<String>,
 
+    /// Headers that those pages may send beside Authorization, X-Api-Key, Content-Type and X-Request-Id,
+    /// such as traceparent, separated by commas
+    #[arg(long, env = "APIKEY_CORS_HEADER", value_name = "NAMES", help_heading = "HTTP")]
+    pub cors_header: Vec<String>,
+
     /// Name of the protected place, for the WWW-Authenticate header of a 401
     #[arg(
         long,

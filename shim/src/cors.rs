@@ -6,26 +6,36 @@ use url::Url;
 
 use crate::problem::Answer;
 
-/// Origins in the form in which browsers send them, so that comparing bytes is enough.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Cors {
+    /// In the form in which browsers send them, so that comparing bytes is enough.
     origins: Vec<HeaderValue>,
-    /// Besides those that every client may send.
-    header: Option<HeaderName>,
+    /// The names of headers that a page may send, as a list.
+    allowed_headers: HeaderValue,
 }
+
+/// What the shim itself reads of a page's request, and `Content-Type`, which many clients send with every one.
+const OWN_HEADERS: &str = "Authorization, X-Api-Key, Content-Type, X-Request-Id";
 
 /// In seconds. Browsers cut it at 7200 (Chromium) or 86400 (Firefox).
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 impl Cors {
-    pub fn parse<'a>(origins: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let origins = origins.map(origin).collect::<Result<_, _>>()?;
-        Ok(Self { origins, header: None })
+    pub const fn new(origins: Vec<HeaderValue>, allowed_headers: HeaderValue) -> Self {
+        Self { origins, allowed_headers }
     }
 
-    /// A header of requests that is not among those of everybody.
-    pub fn allowing(self, header: Option<&HeaderName>) -> Self {
-        Self { header: header.cloned(), ..self }
+    pub fn origins<'a>(origins: impl Iterator<Item = &'a str>) -> Result<Vec<HeaderValue>, String> {
+        origins.map(origin).collect()
+    }
+
+    /// Ours, and these.
+    pub fn allowed_headers<'a>(
+        further: impl Iterator<Item = &'a str>,
+    ) -> Result<HeaderValue, String> {
+        let further = further.map(header_name).collect::<Result<Vec<_>, _>>()?;
+        let names = [&[OWN_HEADERS], &*further].concat().join(", ");
+        HeaderValue::try_from(names).map_err(|error| error.to_string())
     }
 
     /// A pre-flight names the method that will follow; any other OPTIONS is just a method that
@@ -58,14 +68,8 @@ impl Cors {
         if preflight {
             // With credentials, `*` would mean a header of that name: all are listed.
             set(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
-            set(
-                header::ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static("Authorization, X-Api-Key, Content-Type"),
-            );
+            set(header::ACCESS_CONTROL_ALLOW_HEADERS, self.allowed_headers.clone());
             set(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
-            if let Some(name) = &self.header {
-                headers.append(header::ACCESS_CONTROL_ALLOW_HEADERS, name.clone().into());
-            }
         } else {
             set(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -73,6 +77,14 @@ impl Cors {
             );
         }
     }
+}
+
+/// A token (RFC 9110, 5.6.2). `*` is one, and means any header only to browsers that send no credentials.
+fn header_name(text: &str) -> Result<&str, String> {
+    let is_name = text != "*" && HeaderName::try_from(text).is_ok();
+    is_name.then_some(text).ok_or_else(|| {
+        format!("\"{text}\" is not the name of a header such as traceparent (no \"*\": name each)")
+    })
 }
 
 /// `scheme://host[:port]`, brought into a browser's spelling (lower case, no default port).
@@ -135,8 +147,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_name_of_a_header_is_refused() {
+        for text in ["*", "", "x y", "x:", "x\r\ny", "caf\u{e9}", "(x)", "\"x\""] {
+            assert!(header_name(text).is_err(), "{text:?}");
+        }
+        let names = ["traceparent", "Sentry-Trace"].into_iter();
+        let allowed = Cors::allowed_headers(names).unwrap();
+        assert_eq!(allowed, format!("{OWN_HEADERS}, traceparent, Sentry-Trace"));
+    }
+
     fn marked(configured: &[&str], origin: Option<&str>, preflight: bool) -> HeaderMap {
-        let cors = Cors::parse(configured.iter().copied()).unwrap();
+        let origins = Cors::origins(configured.iter().copied()).unwrap();
+        let cors = Cors::new(origins, Cors::allowed_headers([].into_iter()).unwrap());
         let mut request = HeaderMap::new();
         if let Some(origin) = origin {
             request.insert(header::ORIGIN, origin.parse().unwrap());

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::uses::Uses;
@@ -90,8 +90,7 @@ impl Settings {
             pool_size: arguments.pool_size,
             app: App {
                 proxies: proxies(&arguments)?,
-                cors: of("cors-origin", Cors::parse(items(&arguments.cors_origin)))?
-                    .allowing(key_header.name()),
+                cors: cors(&arguments, &key_header)?,
                 key_header,
                 challenge: of("realm", challenge(&arguments.realm))?,
                 database: database(&arguments)?,
@@ -110,6 +109,16 @@ impl Settings {
 fn items(values: &[String]) -> impl Iterator<Item = &str> {
     let items = values.iter().flat_map(|value| value.split(','));
     items.map(str::trim).filter(|item| !item.is_empty())
+}
+
+fn cors(arguments: &Arguments, key_header: &KeyHeader) -> Result<Cors, Invalid> {
+    let origins = of("cors-origin", Cors::origins(items(&arguments.cors_origin)))?;
+    let further = items(&arguments.cors_header).chain(key_header.name().map(HeaderName::as_str));
+    let headers = of("cors-header", Cors::allowed_headers(further))?;
+    if origins.is_empty() && items(&arguments.cors_header).next().is_some() {
+        return of("cors-header", Err("--cors-origin names no page that could send it".into()));
+    }
+    Ok(Cors::new(origins, headers))
 }
 
 /// RFC 9110, 11.6.1. The scheme is the one in which keys are sent.

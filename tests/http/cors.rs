@@ -61,12 +61,31 @@ fn a_pre_flight_allows_what_is_needed_and_no_more() {
     assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD"));
     assert_eq!(
         answer.header("access-control-allow-headers"),
-        Some("Authorization, X-Api-Key, Content-Type")
+        Some("Authorization, X-Api-Key, Content-Type, X-Request-Id")
     );
     assert!(answer.header("access-control-max-age").is_some());
     let stranger = ask("https://evil.example");
     assert_eq!(stranger.status(), 204);
     assert!(!stranger.head.to_ascii_lowercase().contains("access-control-"), "{}", stranger.head);
+}
+
+#[test]
+fn further_headers_are_allowed_by_name() {
+    let mut database = Database::new();
+    let flags = ["--cors-origin", OURS, "--cors-header", "baggage, traceparent"];
+    let shim =
+        Shim::start(&mut database, &[&flags[..], &["--cors-header", "sentry-trace"]].concat());
+    let answer = shim.request(
+        "OPTIONS",
+        PATH,
+        &[&format!("Origin: {OURS}"), "Access-Control-Request-Method: GET"],
+    );
+    assert_eq!(
+        answer.header("access-control-allow-headers"),
+        Some(
+            "Authorization, X-Api-Key, Content-Type, X-Request-Id, baggage, traceparent, sentry-trace"
+        )
+    );
 }
 
 #[test]

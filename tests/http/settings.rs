@@ -42,6 +42,9 @@ fn each_wrong_setting_is_named() {
         ("--cors-origin", "*"),
         ("--cors-origin", "shop.example"),
         ("--cors-origin", "https://shop.example/path"),
+        ("--cors-header", "*"),
+        ("--cors-header", "x y"),
+        ("--cors-header", "traceparent"), // without an origin
         ("--realm", "line\nbreak"),
         ("--shutdown-timeout", "-1s"),
         ("--log", "apikey=loudest"),
