@@ -38,6 +38,11 @@ fn nothing_passes_while_keys_cannot_be_checked() {
 }
 
 #[test]
+fn it_is_the_same_over_http2() {
+    front::it_is_the_same_over_http2(start);
+}
+
+#[test]
 fn two_keys_are_none() {
     front::two_keys_are_none(start);
 }

@@ -5,12 +5,21 @@ use crate::spellings;
 use apikey_tests::{Proxy, ProxyFiles, free_address};
 
 fn start(backends: &Backends) -> Proxy {
+    start_with(backends, "")
+}
+
+/// Without TLS, for which a browser would not take it.
+fn start_with_http2(backends: &Backends) -> Proxy {
+    start_with(backends, "proto h2 ")
+}
+
+fn start_with(backends: &Backends, bind: &str) -> Proxy {
     let (files, address) = (ProxyFiles::new(), free_address());
     let script = files.deploy("haproxy-auth.lua", &[]);
     let settings = files.deploy(
         "haproxy.cfg",
         &[
-            ("bind :80 ", &format!("bind {address} ")),
+            ("bind :80 ", &format!("bind {address} {bind}")),
             ("127.0.0.1:8080", &backends.shim),
             ("127.0.0.1:8000", &backends.service),
             ("/etc/haproxy/haproxy-auth.lua", &script),
@@ -32,6 +41,11 @@ fn what_a_client_forges_does_not_get_through() {
 #[test]
 fn nothing_passes_while_keys_cannot_be_checked() {
     front::nothing_passes_while_keys_cannot_be_checked(start);
+}
+
+#[test]
+fn it_is_the_same_over_http2() {
+    front::it_is_the_same_over_http2(start_with_http2);
 }
 
 #[test]

@@ -5,22 +5,27 @@ use crate::spellings;
 use apikey_tests::{Proxy, ProxyFiles, free_address};
 
 fn start(backends: &Backends) -> Proxy {
-    start_with(backends, &[])
+    start_with(backends, "", &[])
 }
 
 /// As a service does that takes large bodies at one place.
 fn start_with_larger_bodies(backends: &Backends) -> Proxy {
     let place = "location ~* ^/events {";
-    start_with(backends, &[(place, &format!("{place} client_max_body_size 2m;"))])
+    start_with(backends, "", &[(place, &format!("{place} client_max_body_size 2m;"))])
 }
 
-fn start_with(backends: &Backends, further: &[(&str, &str)]) -> Proxy {
+/// Without TLS, for which a browser would not take it.
+fn start_with_http2(backends: &Backends) -> Proxy {
+    start_with(backends, " http2", &[])
+}
+
+fn start_with(backends: &Backends, listen: &str, further: &[(&str, &str)]) -> Proxy {
     let (files, address) = (ProxyFiles::new(), free_address());
     let site = files.deploy(
         "nginx.conf",
         &[
             &[
-                ("listen 80;", &*format!("listen {address};")),
+                ("listen 80;", &*format!("listen {address}{listen};")),
                 ("127.0.0.1:8080", &backends.shim),
                 ("127.0.0.1:8000", &backends.service),
             ],
@@ -55,6 +60,11 @@ fn what_a_client_forges_does_not_get_through() {
 #[test]
 fn nothing_passes_while_keys_cannot_be_checked() {
     front::nothing_passes_while_keys_cannot_be_checked(start);
+}
+
+#[test]
+fn it_is_the_same_over_http2() {
+    front::it_is_the_same_over_http2(start_with_http2);
 }
 
 #[test]
