@@ -37,7 +37,7 @@ fn check_in_tenant(
 #[pg_extern(volatile, parallel_unsafe, strict)]
 fn matches(key: &str, verifier: &str) -> Result<bool, ErrorReport> {
     let Some(key) = Key::parse(key) else { return Ok(false) };
-    Turn::wait(memory()?).verify(key, verifier)
+    Turn::wait(memory()?, key).verify(key, verifier)
 }
 
 fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Json>, ErrorReport> {
@@ -84,7 +84,7 @@ fn is_secret_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, Erro
         return Ok(false);
     }
     memory.counters.add(Counter::ProofMisses);
-    let turn = Turn::wait(memory);
+    let turn = Turn::wait(memory, key);
     // Of many that came at once with one key, the first has made the proof meanwhile.
     if memory.proofs.contains(proof) {
         return Ok(true);

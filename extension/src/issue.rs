@@ -18,7 +18,7 @@ fn generate_key() -> Result<String, ErrorReport> {
 #[pg_extern(volatile, parallel_unsafe, strict)]
 fn make_verifier(key: &str) -> Result<String, ErrorReport> {
     let key = generated(key)?;
-    Turn::wait(memory()?).hash(key, settings::argon2_params())
+    Turn::wait(memory()?, key).hash(key, settings::argon2_params())
 }
 
 /// What is stored beside the verifier of a generated key, so that a wrong secret costs no hash.

@@ -35,7 +35,7 @@ pub fn renew(memory: Memory, key: Key<'_>, row: &Row) -> Result<(), ErrorReport>
         return Ok(());
     }
     // A valid key stays valid where its upkeep fails for want of memory or of room on the disk: the next check tries again.
-    let Ok(renewed) = Turn::wait(memory).hash(key, wanted) else { return Ok(()) };
+    let Ok(renewed) = Turn::wait(memory, key).hash(key, wanted) else { return Ok(()) };
     memory.proofs.insert(row.proof(memory, key, &renewed));
     match attempt(|| store(key, row, &renewed)) {
         Err(PostgresError(why)) if is_want_of_room(why.sql_error_code()) => {

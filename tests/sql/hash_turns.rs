@@ -199,6 +199,31 @@ fn a_turn_that_is_not_taken_goes_to_the_next() {
     }
 }
 
+/// However many came before with wrong secrets for one key, another key waits for one of them.
+#[test]
+fn a_prefix_waits_for_its_own_kind() {
+    let database = one_at_a_time();
+    let mut client = database.superuser();
+    let (attacked, good) = (costly_key(&database), database.key("'event'"));
+    let (holder, holding) = hold(&database);
+    let attackers: Vec<_> = (0..6).map(|_| Running::check(&database, &attacked)).collect();
+    until_waiting(&mut client, &attackers.iter().collect::<Vec<_>>());
+    // Counted after the check.
+    let statement = "WITH checked AS MATERIALIZED (SELECT apikey_check($1, NULL) ->> 'auth' AS auth)
+        SELECT (SELECT c.auth || ' after ' || value FROM apikey_stats WHERE name = 'wrong_secret') FROM checked AS c";
+    let patient = Running::begin(&database, statement, &good);
+    let all: Vec<_> = attackers.iter().chain([&patient]).collect();
+    until_waiting(&mut client, &all);
+    holder.go_on();
+    let answer = patient.finish().unwrap().unwrap();
+    // The one that held the turn, and one of the six at most.
+    assert!(["event after 1", "event after 2"].contains(&&*answer), "{answer}");
+    for attacker in attackers {
+        assert_eq!(attacker.finish().unwrap(), None);
+    }
+    assert_eq!(holding.finish().unwrap(), None);
+}
+
 #[test]
 fn many_that_come_at_once_hash_one_new_key_once() {
     let database = one_at_a_time();
