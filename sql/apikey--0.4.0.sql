@@ -435,6 +435,7 @@ DECLARE
     new_row jsonb := '{}';
     action  text;
     changed jsonb;
+    is_new_hash boolean;
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         old_row := to_jsonb(OLD) - 'tag' || jsonb_build_object('verifier', substring(OLD.verifier FROM '[a-z0-9_]+'));
@@ -443,10 +444,12 @@ BEGIN
         new_row := to_jsonb(NEW) - 'tag' || jsonb_build_object('verifier', substring(NEW.verifier FROM '[a-z0-9_]+'));
     END IF;
     IF TG_OP = 'UPDATE' THEN
+        -- By assignment: a statement would have the hashes among its parameters, which debug_print_plan shows.
+        is_new_hash := (NEW.verifier, NEW.tag) IS DISTINCT FROM (OLD.verifier, OLD.tag);
         SELECT jsonb_object_agg(n.key, jsonb_build_object('from', old_row -> n.key, 'to', n.value)) INTO changed
           FROM jsonb_each(new_row) AS n
          WHERE n.value IS DISTINCT FROM old_row -> n.key
-            OR n.key = 'verifier' AND (NEW.verifier, NEW.tag) IS DISTINCT FROM (OLD.verifier, OLD.tag);
+            OR n.key = 'verifier' AND is_new_hash;
         IF changed IS NULL THEN
             RETURN NULL;
         END IF;
@@ -876,10 +879,9 @@ COMMENT ON FUNCTION @extschema@.apikey_rotate(text, interval) IS 'Replaces a key
 ------------------------------------------------------------------------------------------------------
 
 -- These read apikey.key by its primary key's index and ask for nobody's rights on it: EXECUTE here is the
--- right to check. They run no query whose names a search_path could change, but for one case, in which they
--- act as the table's owner under a safe search_path: the first check of a key whose hash is not of the cost
--- that is set (or is Django's) stores a new hash, where it may write; so they are VOLATILE. Any other check
--- writes nothing and takes no transaction id.
+-- right to check. They run no query whose names a search_path could change, write nothing and take no transaction
+-- id. A hash that is not of the cost that is set (or is Django's) is renewed in shared memory, and stored by the
+-- worker that stores the use of keys. VOLATILE, since they read the clock and count each call.
 CREATE FUNCTION @extschema@.apikey_check(key text, ip inet) RETURNS json
 LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'apikey_check_wrapper';

@@ -17,7 +17,6 @@ pub const KEEP: i32 = pg_sys::NoLock as i32;
 pub struct KeyTable {
     pub table: Oid,
     pub index: Oid,
-    pub owner: Oid,
     pub places: Places,
 }
 
@@ -71,12 +70,8 @@ pub fn look_up() -> Result<KeyTable, ErrorReport> {
         if named()? != oid {
             continue;
         }
-        let found = KeyTable {
-            table: oid,
-            index: table.index()?,
-            owner: table.owner(),
-            places: places(table.columns())?,
-        };
+        let found =
+            KeyTable { table: oid, index: table.index()?, places: places(table.columns())? };
         // What changed meanwhile may be true already, and may not be.
         if CHANGES.get() == changes {
             KNOWN.set(Some(found));
@@ -139,11 +134,6 @@ impl Table {
         let table = unsafe { pg_sys::try_relation_open(table, LOCK) };
         // Not then_some, which would make one of nothing, only to drop it: that closes it.
         (!table.is_null()).then(|| Self(table))
-    }
-
-    fn owner(&self) -> Oid {
-        // SAFETY: the relation is open, so that its row in the catalog is at hand.
-        unsafe { (*(*self.0).rd_rel).relowner }
     }
 
     /// That of the primary key, which has to be on the prefix alone.

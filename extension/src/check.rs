@@ -61,7 +61,7 @@ fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Js
         usage::count(key.prefix(), Outcome::Refused);
         return Ok(None);
     }
-    renew(memory, key, &row)?;
+    renew(memory, key, &row, now);
     let answer = row.answer(ip.as_ref().map(|ip| &ip.0))?;
     let (counter, outcome) = match answer.ip_valid {
         true => (Counter::Accepted, Outcome::Accepted(now, answer.ip_request)),

@@ -11,7 +11,9 @@ use crate::restart;
 use crate::settings;
 use crate::stats::Counters;
 use crate::usage::{self, UsageMemory};
-use apikey_core::{Bucket, MacKey, NoRandomness, ProofTable, Slot, UsageTable};
+use apikey_core::{
+    Bucket, MacKey, NoRandomness, ProofTable, RenewalSlot, RenewalTable, Slot, UsageTable,
+};
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 use std::alloc::{Layout, LayoutError, alloc_zeroed, handle_alloc_error};
@@ -22,7 +24,10 @@ use std::sync::atomic::AtomicU64;
 const NAME: &CStr = c"apikey";
 
 /// A backend's own: room for 1024 proofs.
-const LOCAL: Sizes = Sizes { buckets: 256, slots: 0 };
+const LOCAL: Sizes = Sizes { buckets: 256, slots: 0, renewals: 0 };
+
+/// Renewed hashes that wait to be stored: 48 kB.
+const RENEWALS: usize = 128;
 
 /// What has one size, whatever the settings are. But for the MAC key, all zeros is how it starts.
 #[repr(C)]
@@ -39,6 +44,7 @@ struct Fixed {
 struct Sizes {
     buckets: usize,
     slots: usize,
+    renewals: usize,
 }
 
 /// Where each part begins in the block that `all` describes.
@@ -46,6 +52,7 @@ struct Parts {
     all: Layout,
     buckets: usize,
     slots: usize,
+    renewals: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -168,7 +175,11 @@ unsafe extern "C-unwind" fn start_shared() {
         let lock = &raw mut (*pg_sys::GetNamedLWLockTranche(NAME.as_ptr())).lock;
         let slots = block.add(sizes.parts().slots).cast();
         let table = UsageTable::new(std::slice::from_raw_parts(slots, sizes.slots));
-        let usage = UsageMemory { header: &(*block.cast::<Fixed>()).usage, table, lock };
+        let header = &(*block.cast::<Fixed>()).usage;
+        let renewals = block.add(sizes.parts().renewals).cast();
+        let renewals = std::slice::from_raw_parts(renewals, sizes.renewals);
+        let renewals = RenewalTable::new(renewals, &header.is_renewing);
+        let usage = UsageMemory { header, table, renewals, lock };
         usage::start(usage);
         USAGE.set(Some(usage));
         pg_sys::on_shmem_exit(Some(stop_shared), pg_sys::Datum::null());
@@ -188,7 +199,8 @@ unsafe extern "C-unwind" fn stop_shared(status: i32, _argument: pg_sys::Datum) {
 
 impl Sizes {
     fn shared() -> Self {
-        Self { buckets: settings::proof_buckets(), slots: settings::usage_slots() }
+        let (buckets, slots) = (settings::proof_buckets(), settings::usage_slots());
+        Self { buckets, slots, renewals: RENEWALS }
     }
 
     fn parts(self) -> Parts {
@@ -196,7 +208,8 @@ impl Sizes {
             let (all, buckets) =
                 Layout::new::<Fixed>().extend(Layout::array::<Bucket>(self.buckets)?)?;
             let (all, slots) = all.extend(Layout::array::<Slot>(self.slots)?)?;
-            Ok::<_, LayoutError>(Parts { all, buckets, slots })
+            let (all, renewals) = all.extend(Layout::array::<RenewalSlot>(self.renewals)?)?;
+            Ok::<_, LayoutError>(Parts { all, buckets, slots, renewals })
         };
         parts().unwrap_or_else(|error| pgrx::error!("apikey's memory is too large: {error}"))
     }

@@ -15,21 +15,14 @@ pub struct ActingAsOwner {
 }
 
 impl ActingAsOwner {
-    pub fn begin(owner: Oid) -> Self {
-        Self::begin_with(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE)
-    }
-
     /// For work that nobody asked for: no trigger of somebody else's makes objects that outlast it.
     pub fn restricted(owner: Oid) -> Self {
-        Self::begin_with(owner, pg_sys::SECURITY_RESTRICTED_OPERATION)
-    }
-
-    fn begin_with(owner: Oid, restriction: u32) -> Self {
+        let restriction = pg_sys::SECURITY_RESTRICTED_OPERATION.cast_signed();
         let (mut user, mut context) = (Oid::INVALID, 0);
         // SAFETY: what fmgr does around a SECURITY DEFINER function that sets its search_path, inside a transaction.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-            pg_sys::SetUserIdAndSecContext(owner, context | restriction.cast_signed());
+            pg_sys::SetUserIdAndSecContext(owner, context | restriction);
             let settings = pg_sys::NewGUCNestLevel();
             pg_sys::set_config_option(
                 c"search_path".as_ptr(),
@@ -51,7 +44,7 @@ impl Drop for ActingAsOwner {
         if std::thread::panicking() {
             return;
         }
-        // SAFETY: undoes what `begin` did, in the same transaction.
+        // SAFETY: undoes what `restricted` did, in the same transaction.
         unsafe {
             pg_sys::AtEOXact_GUC(true, self.settings);
             pg_sys::SetUserIdAndSecContext(self.user, self.context);

@@ -34,7 +34,7 @@ pub fn find(prefix: &str) -> Result<Option<Row>, ErrorReport> {
 /// What decides about a key.
 pub struct Row {
     slot: Slot,
-    pub table: KeyTable,
+    table: KeyTable,
 }
 
 impl Row {

@@ -10,6 +10,7 @@ mod in_memory;
 mod launcher;
 mod leftover;
 mod lock;
+mod renewals;
 mod worker;
 
 pub use launcher::register;
@@ -17,7 +18,7 @@ pub use leftover::{leave, start};
 
 use crate::memory::usage_memory;
 use crate::settings;
-use apikey_core::{Crowded, KeyId, Outcome, Usage, UsageTable};
+use apikey_core::{Crowded, KeyId, Outcome, RenewalTable, Usage, UsageTable};
 use lock::Lock;
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering::SeqCst};
@@ -28,15 +29,18 @@ pub struct Header {
     next_generation: AtomicI64,
     /// Uses that were not counted, because there was no slot for their key.
     dropped: AtomicU64,
-    /// Whether that happened since the launcher looked.
+    /// Whether that, or want of room for a renewed hash, happened since the launcher looked.
     is_crowded: AtomicBool,
     launcher: AtomicPtr<pg_sys::Latch>,
+    /// Whether somebody renews a hash at this moment.
+    pub is_renewing: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
 pub struct UsageMemory {
     pub header: &'static Header,
     pub table: UsageTable<'static>,
+    pub renewals: RenewalTable<'static>,
     pub lock: *mut pg_sys::LWLock,
 }
 
@@ -88,9 +92,14 @@ impl Header {
         self.next_generation.fetch_add(1, SeqCst)
     }
 
-    #[allow(unsafe_code)]
     fn drop_one(&self) {
         self.dropped.fetch_add(1, SeqCst);
+        self.ask_for_a_round();
+    }
+
+    /// An early one, since there is no room for more.
+    #[allow(unsafe_code)]
+    pub fn ask_for_a_round(&self) {
         self.is_crowded.store(true, SeqCst);
         let launcher = self.launcher.load(SeqCst);
         if !launcher.is_null() {
@@ -102,7 +111,7 @@ impl Header {
 }
 
 #[allow(unsafe_code)]
-fn this_database() -> u32 {
+pub fn this_database() -> u32 {
     // SAFETY: set when the backend connected.
     unsafe { pg_sys::MyDatabaseId }.to_u32()
 }

@@ -1,6 +1,6 @@
 //! `sql/import/django.sql`: keys of djangorestframework-api-key, made by a real Django.
 
-use apikey_tests::{Cluster, Database, Django, Output, one, stat, wrong_secret};
+use apikey_tests::{Cluster, Database, Django, Output, eventually, one, stat, wrong_secret};
 use postgres::Client;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/import/django.sql");
@@ -50,12 +50,6 @@ fn a_real_django(django: Django, hasher: Option<&str>, method: &str) {
     assert_eq!(methods(&mut client), method);
 
     let answer = r#"{"auth":"event","ip_request":null,"ip_valid":true}"#;
-    // Where nothing can be written it just works.
-    client.batch_execute("BEGIN READ ONLY").unwrap();
-    assert_eq!(check(&mut client, &keys["till"], "venue").as_deref(), Some(answer));
-    client.batch_execute("COMMIT").unwrap();
-    assert_eq!(methods(&mut client), method);
-
     for (label, key) in &keys {
         let valid = !["revoked", "expired"].contains(&&**label);
         let wrong = wrong_secret(key);
@@ -70,10 +64,15 @@ fn a_real_django(django: Django, hasher: Option<&str>, method: &str) {
         assert_eq!(one(&mut client, &sql).as_deref(), Some(status));
         assert!(!report.contains(&key[9..]), "{report}");
     }
-    // Each good check renewed the hash; the others had no reason to.
+    // Good checks have the hash renewed; the others have no reason to.
     let renewed = "SELECT string_agg(DISTINCT name, ',' ORDER BY name) FROM apikey.key WHERE verifier LIKE '$argon2id$%'";
     let names = format!("a year,till,till ({})", &keys["the same"][..8]);
-    assert_eq!(one(&mut client, renewed), Some(names));
+    eventually("the hashes of valid keys are renewed", || {
+        for key in keys.values() {
+            check(&mut client, key, "venue");
+        }
+        one(&mut client, renewed).as_ref() == Some(&names)
+    });
     let trail =
         "SELECT string_agg(DISTINCT action, ',') FROM apikey_events WHERE changed ? 'owner'";
     assert_eq!(one(&mut client, trail).as_deref(), Some("import"));
@@ -320,7 +319,14 @@ fn run_again_it_changes_nothing_even_when_hashes_were_renewed() {
     let keys = Django::Current.keys(&database, "public", None);
     let first = import(&database, &["auth=event", "dry_run=off"]).success();
     assert!(first.contains("all|5|5|0|0"), "{first}");
-    assert!(check(&mut client, &keys["till"], "").is_some());
+    let hash = format!(
+        "SELECT left(verifier, 10) FROM apikey.key WHERE prefix = '{}'",
+        &keys["till"][..8]
+    );
+    eventually("a hash is renewed", || {
+        assert!(check(&mut client, &keys["till"], "").is_some());
+        one(&mut client, &hash).as_deref() == Some("$argon2id$")
+    });
     let before = one(&mut client, rows);
     let second = import(&database, &["auth=ticket", "owner=eve", "dry_run=off"]).success();
     assert!(second.contains("all|5|0|5|0"), "{second}");

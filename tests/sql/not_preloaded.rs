@@ -102,3 +102,16 @@ fn a_placeholder_does_not_smuggle_a_cheaper_hash_in() {
         one(&mut database.superuser(), "SELECT split_part(verifier, '$', 4) FROM apikey.key");
     assert_eq!(cost.as_deref(), Some("m=19456,t=2,p=1"));
 }
+
+/// There is nobody to store a hash, and so none is made.
+#[test]
+fn no_hash_is_renewed() {
+    let database = Database::in_cluster(Cluster::private(&[]));
+    let key = database.key("'event'");
+    let mut client = database.superuser();
+    client.batch_execute("SET apikey.argon2_iterations = 2").unwrap();
+    assert!((0..3).all(|_| check(&mut client, &key)));
+    assert_eq!(stat(&mut client, "hashes"), 1, "one that it is right");
+    let cost = one(&mut client, "SELECT split_part(verifier, '$', 4) FROM apikey.key");
+    assert_eq!(cost.as_deref(), Some("m=1024,t=1,p=1"));
+}

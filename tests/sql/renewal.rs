@@ -1,32 +1,62 @@
-//! A hash of another kind or cost than is set is replaced on the first good check.
+//! A hash of another kind or cost than is set is replaced after a good check, and no check writes it.
 
-use apikey_tests::{Database, one, wrong_secret};
+use super::usage::wait_for_stored;
+use super::usage_worker::reload_with;
+use apikey_tests::{Cluster, Database, eventually, one, stat, wrong_secret};
 use postgres::Client;
-use postgres::error::SqlState;
 
-const COST: &str = "SELECT split_part(verifier, '$', 4) FROM apikey.key";
 const SET_COST: &str = "m=1024,t=1,p=1";
+const TWICE: &str = "m=2048,t=1,p=1";
+const EVERY_SECOND: &str = "apikey.usage_flush_interval = '1s'";
+const EVERY_HOUR: &str = "apikey.usage_flush_interval = '1h'";
 
 /// A key that was hashed at twice the cost that is set.
 fn costly_key(database: &Database) -> String {
-    let mut client = database.superuser();
-    client.batch_execute("SET apikey.argon2_memory = '2MB'").unwrap();
-    let key = one(&mut client, "SELECT apikey_create('till', 'event')").unwrap();
-    assert_eq!(one(&mut client, COST).as_deref(), Some("m=2048,t=1,p=1"));
-    key
+    costly_keys(database, 1).remove(0)
 }
 
-/// What makes each change of a key fail.
-fn failing_with(condition: &str) -> String {
-    format!(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN RAISE 'as a test has it' USING ERRCODE = '{condition}'; END $$;
-         CREATE TRIGGER failing BEFORE UPDATE ON apikey.key FOR EACH ROW EXECUTE FUNCTION fail()"
-    )
+fn costly_keys(database: &Database, count: i32) -> Vec<String> {
+    let mut client = database.superuser();
+    client.batch_execute("SET apikey.argon2_memory = '2MB'").unwrap();
+    let create =
+        "SELECT apikey_create('till ' || gen_random_uuid(), 'event') FROM generate_series(1, $1)";
+    let keys: Vec<String> =
+        client.query(create, &[&count]).unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(keys.iter().all(|key| cost(&mut client, key) == TWICE));
+    keys
+}
+
+fn cost(client: &mut Client, key: &str) -> String {
+    let cost = "SELECT split_part(verifier, '$', 4) FROM apikey.key WHERE prefix = $1";
+    client.query_one(cost, &[&&key[..8]]).unwrap().get(0)
 }
 
 fn check(client: &mut Client, key: &str) -> bool {
     one(client, &format!("SELECT apikey_check('{key}', NULL)")).is_some()
+}
+
+/// Where others hash, too, a hash may be made another time.
+fn wait_for_renewed(client: &mut Client, key: &str) {
+    eventually("the hash is renewed", || check(client, key) && cost(client, key) == SET_COST);
+}
+
+/// In a cluster of the test's own: nobody else moves its counters, or takes its turns.
+fn alone(setting: &str) -> Database {
+    let settings = ["shared_preload_libraries = 'apikey'", setting];
+    Database::in_cluster(Cluster::private(&settings))
+}
+
+/// Until a worker has begun after this, and has ended: it stores uses first, and one runs at a time.
+fn wait_for_a_worker(client: &mut Client, key: &str) {
+    for _ in 0..2 {
+        check(client, key);
+        let used = format!(
+            "SELECT accepted || ' ' || refused || ' -' FROM apikeys WHERE prefix = '{}'",
+            &key[..8]
+        );
+        let used = one(client, &used).unwrap();
+        wait_for_stored(client, key, &used);
+    }
 }
 
 #[test]
@@ -36,132 +66,278 @@ fn a_good_check_renews_and_the_key_goes_on() {
     let key = costly_key(&database);
     let wrong = wrong_secret(&key);
     assert!(!check(&mut client, &wrong));
-    assert_eq!(one(&mut client, COST).as_deref(), Some("m=2048,t=1,p=1"), "by a wrong secret");
-    assert!(check(&mut client, &key));
-    assert_eq!(one(&mut client, COST).as_deref(), Some(SET_COST));
+    wait_for_renewed(&mut client, &key);
     assert!(check(&mut client, &key) && !check(&mut client, &wrong));
-    let trail = "SELECT string_agg(action || ' ' || (changed -> 'verifier')::text, ', ' ORDER BY at) FROM apikey_events WHERE action = 'change'";
+    let trail = "SELECT string_agg(action || ' ' || (changed -> 'verifier')::text || ' ' || application_name, ', ' ORDER BY at)
+                   FROM apikey_events WHERE action = 'change'";
     assert_eq!(
         one(&mut client, trail).as_deref(),
-        Some(r#"change {"to": "argon2id", "from": "argon2id"}"#)
+        Some(r#"change {"to": "argon2id", "from": "argon2id"} apikey usage flush"#)
     );
 }
 
-/// By a role that may check and nothing else.
+/// By a role that may check and nothing else, and where uses are not counted.
 #[test]
-fn a_checker_renews_too() {
+fn a_checker_renews_too_whatever_its_transaction() {
     let mut database = Database::new();
-    let key = costly_key(&database);
     let checker = database.checker();
-    assert!(check(&mut database.connect(&checker), &key));
-    assert_eq!(one(&mut database.superuser(), COST).as_deref(), Some(SET_COST));
-}
-
-#[test]
-fn where_it_cannot_write_it_just_works() {
-    let database = Database::new();
-    let mut client = database.superuser();
-    let key = costly_key(&database);
-    for isolation in
-        ["READ ONLY", "ISOLATION LEVEL REPEATABLE READ", "ISOLATION LEVEL SERIALIZABLE"]
-    {
-        client.batch_execute(&format!("BEGIN {isolation}")).unwrap();
-        assert!(check(&mut client, &key), "{isolation}");
-        assert_eq!(
-            one(&mut client, "SELECT pg_current_xact_id_if_assigned()"),
-            None,
-            "{isolation}"
-        );
-        client.batch_execute("COMMIT").unwrap();
+    let (mut client, mut watching) = (database.connect(&checker), database.superuser());
+    let off = format!("ALTER DATABASE {} SET apikey.track_usage = off", database.name);
+    watching.batch_execute(&off).unwrap();
+    for kind in ["READ ONLY", "ISOLATION LEVEL REPEATABLE READ", "ISOLATION LEVEL SERIALIZABLE"] {
+        let key = costly_key(&database);
+        eventually("the hash is renewed", || {
+            client.batch_execute(&format!("BEGIN {kind}")).unwrap();
+            assert!(check(&mut client, &key), "{kind}");
+            let written = one(&mut client, "SELECT pg_current_xact_id_if_assigned()");
+            assert_eq!(written, None, "{kind}");
+            client.batch_execute("COMMIT").unwrap();
+            cost(&mut watching, &key) == SET_COST
+        });
     }
-    assert_eq!(one(&mut client, COST).as_deref(), Some("m=2048,t=1,p=1"));
 }
 
-/// A check waits for nobody: a row that is held is renewed another time.
+/// Without another hash: it waits in memory until the row is free.
 #[test]
-fn a_row_that_is_held_is_left_alone() {
-    let database = Database::new();
+fn a_row_that_is_held_is_tried_again() {
+    let database = alone(EVERY_SECOND);
     let (mut holding, mut client) = (database.superuser(), database.superuser());
     let key = costly_key(&database);
     let mut transaction = holding.transaction().unwrap();
     transaction.batch_execute("UPDATE apikey.key SET revoked_at = now()").unwrap();
+    let before = stat(&mut client, "hashes");
     client.batch_execute("SET lock_timeout = '1ms'").unwrap();
-    assert!(check(&mut client, &key), "the revocation is not committed");
-    transaction.commit().unwrap();
-    assert!(!check(&mut client, &key));
-    assert_eq!(one(&mut client, COST).as_deref(), Some("m=2048,t=1,p=1"));
+    wait_for_a_worker(&mut client, &key);
+    assert_eq!(cost(&mut client, &key), TWICE);
+    transaction.rollback().unwrap();
+    wait_for_renewed(&mut client, &key);
+    assert_eq!(stat(&mut client, "hashes") - before, 2, "one that it is right, and the new one");
+}
+
+#[test]
+fn a_row_that_changed_or_ended_meanwhile_is_left_alone() {
+    let database = alone(EVERY_HOUR);
+    let mut client = database.superuser();
+    let [revoked, rehashed, deleted] = costly_keys(&database, 3).try_into().unwrap();
+    for key in [&revoked, &rehashed, &deleted] {
+        assert!(check(&mut client, key));
+    }
+    one(&mut client, &format!("SELECT apikey_revoke('{revoked}')"));
+    client
+        .batch_execute(&format!(
+            "SET apikey.argon2_memory = '3MB';
+             UPDATE apikey.key SET verifier = apikey.make_verifier('{rehashed}') WHERE prefix = '{}';
+             DELETE FROM apikey.key WHERE prefix = '{}'",
+            &rehashed[..8],
+            &deleted[..8]
+        ))
+        .unwrap();
+    let rows = "SELECT string_agg(k::text, ' ' ORDER BY prefix) FROM apikey.key AS k";
+    let before = one(&mut client, rows);
+    reload_with(&mut client, EVERY_SECOND);
+    wait_for_a_worker(&mut client, &rehashed);
+    assert_eq!(one(&mut client, rows), before);
+    assert!(!database.cluster.log().contains("is not stored"));
 }
 
 #[test]
 fn a_key_that_is_not_valid_is_not_renewed() {
-    let database = Database::new();
+    let database = alone(EVERY_SECOND);
     let mut client = database.superuser();
     let key = costly_key(&database);
     client.batch_execute("UPDATE apikey.key SET disabled_at = now()").unwrap();
+    let before = stat(&mut client, "hashes");
     assert!(!check(&mut client, &key));
-    assert_eq!(one(&mut client, COST).as_deref(), Some("m=2048,t=1,p=1"));
+    assert_eq!(stat(&mut client, "hashes"), before);
 }
 
-/// A trigger fails as a full disk does, in a transaction that goes on, inside a block that catches errors of its own.
+/// A trigger fails as a full disk does, or as somebody wants it who has a reason, at once or at the commit.
 #[test]
-fn a_hash_that_finds_no_room_costs_nobody_a_key() {
-    let mut database = Database::new();
-    let mut superuser = database.superuser();
+fn a_hash_that_cannot_be_stored_costs_one_hash_and_nobody_an_error() {
+    let database = alone(EVERY_SECOND);
+    let mut client = database.superuser();
+    client
+        .batch_execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE 'as a test has it' USING ERRCODE = TG_ARGV[0]; END $$",
+        )
+        .unwrap();
+    for (number, trigger) in [
+        "TRIGGER failing BEFORE UPDATE ON apikey.key FOR EACH ROW EXECUTE FUNCTION fail('disk_full')",
+        "CONSTRAINT TRIGGER failing AFTER UPDATE ON apikey.key DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION fail('insufficient_privilege')",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let [key, other] = costly_keys(&database, 2).try_into().unwrap();
+        client.batch_execute(&format!("CREATE {trigger}")).unwrap();
+        let before = stat(&mut client, "hashes");
+        for key in [&key, &other] {
+            wait_for_a_worker(&mut client, key);
+            assert!((0..3).all(|_| check(&mut client, key)));
+            assert_eq!(cost(&mut client, key), TWICE, "{trigger}");
+        }
+        assert_eq!(stat(&mut client, "hashes") - before, 4, "{trigger}");
+        let log = database.cluster.log();
+        let why = format!("the new hash of API key {} is not stored: as a test has it", &key[..8]);
+        assert_eq!(log.matches(&why).count(), 1, "{trigger}");
+        assert_eq!(log.matches("HINT:  The key works, with the hash").count(), 2 * (number + 1));
+        assert!(!log.contains(&key[9..]) && !log.contains("argon2id$"));
+
+        client.batch_execute("DROP TRIGGER failing ON apikey.key").unwrap();
+        for key in [&key, &other] {
+            wait_for_renewed(&mut client, key);
+        }
+        assert_eq!(stat(&mut client, "hashes") - before, 4, "{trigger}");
+    }
+}
+
+/// Who looks at the row of yesterday finds yesterday's hash, at each check.
+#[test]
+fn an_old_snapshot_has_no_hash_made_again() {
+    let database = alone(EVERY_SECOND);
+    let (mut old, mut client) = (database.superuser(), database.superuser());
     let key = costly_key(&database);
-    superuser.batch_execute(&failing_with("disk_full")).unwrap();
-    let checker = database.checker();
-    let mut client = database.connect(&checker);
-    let mut transaction = client.transaction().unwrap();
-    let in_block = "CREATE TEMPORARY TABLE before ();
-        SET search_path = pg_temp, public;
-        DO $$
-        BEGIN
-            CREATE TEMPORARY TABLE inside ();
-            FOR n IN 1..3 LOOP
-                ASSERT apikey_check('{key}', NULL) IS NOT NULL;
-                ASSERT current_user = session_user;
-                ASSERT current_setting('search_path') = 'pg_temp, public';
-            END LOOP;
-            RAISE division_by_zero;
-        EXCEPTION WHEN division_by_zero THEN
-            ASSERT to_regclass('pg_temp.inside') IS NULL;
-        END $$";
-    transaction.batch_execute(&in_block.replace("{key}", &key)).unwrap();
-    transaction.commit().unwrap();
-    assert!(check(&mut client, &key));
-    assert_eq!(one(&mut client, "SELECT count(*) FROM before").as_deref(), Some("0"));
-    assert_eq!(one(&mut superuser, COST).as_deref(), Some("m=2048,t=1,p=1"));
-    let log = database.cluster.log();
-    let why = format!("the new hash of API key {} is not stored: as a test has it", &key[..8]);
-    assert!(log.contains(&why) && !log.contains(&key), "{log}");
-
-    superuser.batch_execute("DROP TRIGGER failing ON apikey.key").unwrap();
-    assert!(check(&mut client, &key));
-    assert_eq!(one(&mut superuser, COST).as_deref(), Some(SET_COST));
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").unwrap();
+    assert_eq!(cost(&mut old, &key), TWICE);
+    wait_for_renewed(&mut client, &key);
+    let before = stat(&mut client, "hashes");
+    assert!((0..3).all(|_| check(&mut old, &key)));
+    assert_eq!(cost(&mut old, &key), TWICE);
+    assert_eq!(stat(&mut client, "hashes"), before);
 }
 
-/// Somebody's trigger may have a reason.
+/// There is room for 128.
 #[test]
-fn any_other_error_of_a_renewal_is_an_error() {
+fn more_than_there_is_room_for_are_stored_early() {
+    let database = alone(EVERY_HOUR);
+    let mut client = database.superuser();
+    let keys = costly_keys(&database, 200);
+    let due = "SELECT string_agg(prefix, ' ') FROM apikey.key WHERE verifier LIKE '%m=2048%'";
+    assert!(keys.iter().all(|key| check(&mut client, key)));
+    eventually("the hashes for which there is room are stored", || {
+        let due = one(&mut client, due).unwrap_or_default();
+        keys.iter().filter(|key| due.contains(&key[..8])).all(|key| check(&mut client, key))
+            && due.split(' ').count() <= 72
+    });
+    let hashes = stat(&mut client, "hashes");
+    assert!(hashes <= 3 * 200, "{hashes} hashes: to make, to check and to renew each key");
+}
+
+/// The holder of a key that is due opens a transaction, checks it, and does nothing more.
+#[test]
+fn nobody_holds_up_a_revocation_by_a_check() {
+    let mut database = Database::new();
+    let checker = database.checker();
+    let (mut idle, mut client) = (database.connect(&checker), database.superuser());
+    let key = costly_key(&database);
+    idle.batch_execute("BEGIN").unwrap();
+    assert!(check(&mut idle, &key));
+    client.batch_execute("SET lock_timeout = '1ms'").unwrap();
+    eventually("the key is revoked, once no worker is at its row", || {
+        // Within a round, it is stored: somebody may be at it for a moment.
+        client.simple_query(&format!("SELECT apikey_revoke('{key}')")).is_ok()
+    });
+    assert!(!check(&mut idle, &key));
+    let held = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+         WHERE d.datname = current_database() AND l.pid <> pg_backend_pid() AND l.mode <> 'AccessShareLock'
+           AND l.relation::regclass::text LIKE 'apikey.%' AND l.pid IN
+               (SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend')";
+    assert_eq!(one(&mut client, held).as_deref(), Some("0"));
+}
+
+/// It holds the table and waits for the index, which the check has.
+#[test]
+fn a_check_and_a_reindex_are_no_deadlock() {
+    let database = Database::new();
+    let mut checking = database.superuser();
+    let (key, due) = (database.key("'event'"), costly_key(&database));
+    checking.batch_execute("BEGIN").unwrap();
+    assert!(check(&mut checking, &key));
+    std::thread::scope(|scope| {
+        let reindexing =
+            scope.spawn(|| database.superuser().batch_execute("REINDEX TABLE apikey.key"));
+        database.wait_for_blocked(1);
+        assert!(check(&mut checking, &due));
+        checking.batch_execute("COMMIT").unwrap();
+        reindexing.join().unwrap().unwrap();
+    });
+    wait_for_renewed(&mut checking, &due);
+}
+
+/// Plans show the values of parameters, byte by byte, to whoever asks to see them.
+#[test]
+fn no_plan_shows_a_hash() {
+    let mut database = Database::new();
+    let key = costly_key(&database);
+    let manager = database.login("manager", "");
+    let mut client = database.superuser();
+    client
+        .batch_execute(&format!(
+            "GRANT USAGE ON SCHEMA apikey TO {0}; GRANT SELECT (prefix), UPDATE (name) ON apikey.key TO {0};
+             GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_authorize, apikey_explain TO {0}",
+            manager.role
+        ))
+        .unwrap();
+    let plans = |statement: &str| {
+        let all = format!(
+            "SET client_min_messages = log; SET debug_print_plan = on; SET debug_print_parse = on;
+             SET debug_print_rewritten = on; SET ROLE {}; {statement}",
+            manager.role
+        );
+        let output = database.client_program("psql", &["-X", "-c", &all]);
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        output.stderr
+    };
+    let bytes =
+        |text: &str| text.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(" ");
+    let seen = plans("SELECT 'argon2id'::text || clock_timestamp()");
+    assert!(seen.contains(&bytes("argon2id")), "it would not be seen: {seen}");
+    for statement in [
+        format!("SELECT apikey_check('{key}', NULL)"),
+        format!("SELECT apikey_authorize('{key}', NULL)"),
+        format!("SELECT apikey_explain('{key}', NULL)"),
+        format!("UPDATE apikey.key SET name = 'renamed' WHERE prefix = '{}'", &key[..8]),
+    ] {
+        let seen = plans(&statement);
+        assert!(seen.contains("PLANNEDSTMT"), "{statement}: {seen}");
+        assert!(!seen.contains(&bytes("argon2id")), "{statement}: {seen}");
+    }
+    wait_for_renewed(&mut client, &key);
+}
+
+/// As it is while the worker stores it: a revocation that comes in between waits for a moment, and holds.
+#[test]
+fn a_revocation_during_a_renewal_is_not_lost() {
     let database = Database::new();
     let mut client = database.superuser();
     let key = costly_key(&database);
-    client.batch_execute(&failing_with("insufficient_privilege")).unwrap();
-    let check = format!("SELECT apikey_check('{key}', NULL)");
-    let error = client.simple_query(&check).unwrap_err();
-    assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
-    // It is undone to where a block of the caller's begins, and no further.
-    let in_block = "DO $$
-        BEGIN
-            CREATE TABLE before ();
-            BEGIN
-                PERFORM apikey_check('{key}', NULL);
-            EXCEPTION WHEN insufficient_privilege THEN
-                ASSERT to_regclass('before') IS NOT NULL;
-                RETURN;
-            END;
-            RAISE 'no error';
-        END $$";
-    client.batch_execute(&in_block.replace("{key}", &key)).unwrap();
-    assert_eq!(one(&mut client, "SELECT to_regclass('before')::text").as_deref(), Some("before"));
+    client
+        .batch_execute(
+            "CREATE TABLE gate AS SELECT true AS is_closed;
+             CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN
+                        WHILE EXISTS (SELECT FROM public.gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+                        RETURN NULL;
+                    END $$;
+             CREATE TRIGGER waiting AFTER UPDATE OF verifier ON apikey.key FOR EACH ROW EXECUTE FUNCTION wait_at_gate()",
+        )
+        .unwrap();
+    let at_gate = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'apikey usage flush' AND wait_event = 'PgSleep'";
+    eventually("the hash is being stored", || {
+        assert!(check(&mut client, &key));
+        one(&mut client, at_gate).as_deref() == Some("1")
+    });
+    let revoke = format!("SELECT apikey_revoke('{key}')");
+    std::thread::scope(|scope| {
+        let revoking = scope.spawn(|| one(&mut database.superuser(), &revoke));
+        database.wait_for_blocked(1);
+        assert!(check(&mut client, &key), "a check waits for neither");
+        client.batch_execute("DELETE FROM gate").unwrap();
+        assert_eq!(revoking.join().unwrap().as_deref(), Some("t"));
+    });
+    assert_eq!(cost(&mut client, &key), SET_COST);
+    assert!(!check(&mut client, &key));
 }

@@ -22,7 +22,7 @@ fn catch_up(primary: &mut Client, standby: &mut Client) {
 fn keys_are_checked_and_revocations_hold() {
     let database = Database::in_cluster(Cluster::private(&[]));
     let mut primary = database.superuser();
-    // Of another cost than is set: on the first server a check would renew it.
+    // Of another cost than is set: on the first server, preloaded, a check would renew it.
     primary.batch_execute("SET apikey.argon2_memory = '2MB'").unwrap();
     let key = one(&mut primary, "SELECT apikey_create('till', 'event', '10.0.0.1')").unwrap();
     // And one with the hash that it had in Django.

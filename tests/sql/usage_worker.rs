@@ -1,7 +1,7 @@
 //! The processes that store the use of keys, through stops, crashes, standbys and want of room.
 
 use super::usage::{check, stored, used, wait_for_stored};
-use apikey_tests::{Cluster, Database, eventually, one, program, run};
+use apikey_tests::{Cluster, Database, eventually, one, program, run, stat};
 use postgres::{Client, NoTls};
 
 const PRELOADED: &str = "shared_preload_libraries = 'apikey'";
@@ -17,7 +17,7 @@ fn private(settings: &[&str]) -> Database {
     Database::in_cluster(Cluster::private(&[&[PRELOADED], settings].concat()))
 }
 
-fn reload_with(client: &mut Client, setting: &str) {
+pub fn reload_with(client: &mut Client, setting: &str) {
     client.batch_execute(&format!("ALTER SYSTEM SET {setting}")).unwrap();
     one(client, "SELECT pg_reload_conf()");
 }
@@ -128,10 +128,14 @@ fn a_standby_counts_and_writes_when_it_is_promoted() {
     let cluster = database.cluster.standby();
     let mut standby = database.on_standby(&cluster);
     assert_eq!(one(&mut standby, LAUNCHER), None);
+    // Nobody could store a hash that is renewed here, and so none is made.
+    standby.batch_execute("SET apikey.argon2_iterations = 2").unwrap();
+    let hashes = stat(&mut standby, "hashes");
     for _ in 0..2 {
         check(&mut standby, &key, "'10.0.0.2'");
     }
     assert_eq!(used(&mut standby, &key), "3 0 10.0.0.2");
+    assert_eq!(stat(&mut standby, "hashes") - hashes, 1, "one that it is right");
     assert_eq!(used(&mut primary, &key), "1 0 10.0.0.1");
     assert_eq!(stored(&mut standby, &key).as_deref(), Some("1 0 10.0.0.1"));
     // What the first server counts meanwhile is added.
@@ -149,6 +153,12 @@ fn a_standby_counts_and_writes_when_it_is_promoted() {
     wait_for_stored(&mut standby, &key, "4 0 10.0.0.3");
     check(&mut standby, &key, "'10.0.0.4'");
     wait_for_stored(&mut standby, &key, "5 0 10.0.0.4");
+    standby.batch_execute("SET apikey.argon2_iterations = 2").unwrap();
+    check(&mut standby, &key, "NULL");
+    let cost = "SELECT split_part(verifier, '$', 4) FROM apikey.key";
+    eventually("the hash is renewed", || {
+        one(&mut standby, cost).as_deref() == Some("m=1024,t=2,p=1")
+    });
 }
 
 /// Memory for 128 keys, of which each has a choice of eight places.

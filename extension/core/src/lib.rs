@@ -9,6 +9,7 @@ mod auth;
 mod key;
 mod proof;
 mod random;
+mod renewal;
 mod saved;
 mod tag;
 mod usage;
@@ -21,6 +22,7 @@ pub use auth::{Auth, NotAnAuth};
 pub use key::{GeneratedKey, Key};
 pub use proof::{Bucket, MacKey, Proof, ProofTable};
 pub use random::NoRandomness;
+pub use renewal::{Claim, NotNow, Renewal, RenewalSlot, RenewalTable, Ticket};
 pub use saved::{restore, save};
 pub use tag::tag;
 pub use usage::{

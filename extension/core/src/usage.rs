@@ -21,7 +21,7 @@ const WAYS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId {
     pub database: u32,
-    prefix: u64,
+    pub(crate) prefix: u64,
 }
 
 /// What a check came to, for the count.

@@ -1,8 +1,8 @@
-//! The worker that stores what was counted in one database, in one transaction, and ends. If it fails, nothing is
-//! lost or counted twice: the counts stay in memory, and the next one stores them.
+//! The worker that stores what was counted in one database, in one transaction, then what was renewed, and ends. If it
+//! fails, nothing is lost or counted twice: the counts stay in memory, and the next one stores them.
 
 use super::in_memory::{at, ip};
-use super::{UsageMemory, this_database};
+use super::{UsageMemory, renewals, this_database};
 use crate::error::internal;
 use crate::memory::usage_memory;
 use crate::owner::ActingAsOwner;
@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 1000;
 
 /// After this long, what is left is left to the next worker: `DROP DATABASE` waits 5 s for those who are connected.
-const LONG_ENOUGH: Duration = Duration::from_secs(2);
+pub const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 /// Whatever the database's own settings are. Its owner, who need not be a superuser, may have set them.
-const SETTINGS: [(&CStr, &CStr); 5] = [
+const SETTINGS: [(&CStr, &CStr); 8] = [
     (c"application_name", c"apikey usage flush"),
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"default_transaction_isolation", c"read committed"),
@@ -31,16 +31,20 @@ const SETTINGS: [(&CStr, &CStr); 5] = [
     (c"lock_timeout", c"1s"),
     // A crash loses the last counts in any case, and a standby that does not answer must not stop the worker.
     (c"synchronous_commit", c"off"),
+    // Plans have the values of parameters in them, and some of those are hashes.
+    (c"debug_print_parse", c"off"),
+    (c"debug_print_rewritten", c"off"),
+    (c"debug_print_plan", c"off"),
 ];
 
-/// The extension's own table, if it is in this database and has one.
+/// The extension's own table of this name, if it is in this database and has one.
 const TABLE: &str = "
     SELECT c.oid, c.relowner
       FROM pg_extension AS e
       JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
       JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
       JOIN pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE e.extname = 'apikey' AND n.nspname = 'apikey' AND c.relname = 'usage'";
+     WHERE e.extname = 'apikey' AND n.nspname = 'apikey' AND c.relname = $1";
 
 /// Adds what a slot has beyond what the row has of it, as the view does. Rows that somebody holds are left out, and
 /// left to the next worker. A key that is not there, because it was deleted, has nothing to be stored, and is done.
@@ -99,6 +103,7 @@ pub extern "C-unwind" fn apikey_usage_flush(database: pg_sys::Datum) {
     });
     // It is committed, and nothing above this line interrupts.
     memory.written(&done);
+    renewals::store(memory);
 }
 
 #[allow(unsafe_code)]
@@ -132,11 +137,11 @@ fn flush(memory: UsageMemory) -> Result<Vec<Usage>, ErrorReport> {
         let all = memory.unwritten().into_iter();
         all.filter(|usage| usage.key.database == this_database()).collect::<Vec<_>>()
     };
-    let Some((table, owner)) = find_table().map_err(internal)? else { return Ok(here()) };
+    let Some((table, owner)) = find_table("usage").map_err(internal)? else { return Ok(here()) };
     if is_read_only() {
         return Ok(Vec::new());
     }
-    report_activity();
+    report_activity(c"storing the usage of API keys");
     let _owner = ActingAsOwner::restricted(owner);
     be_the_only_one(table);
     let (mut done, started) = (Vec::new(), Instant::now());
@@ -147,9 +152,10 @@ fn flush(memory: UsageMemory) -> Result<Vec<Usage>, ErrorReport> {
     Ok(done)
 }
 
-fn find_table() -> SpiResult<Option<(Oid, Oid)>> {
+/// It and its owner.
+pub fn find_table(name: &str) -> SpiResult<Option<(Oid, Oid)>> {
     Spi::connect(|client| {
-        let rows = client.select(TABLE, Some(1), &[])?;
+        let rows = client.select(TABLE, Some(1), &[name.into()])?;
         if rows.is_empty() {
             Ok(None)
         } else {
@@ -183,14 +189,13 @@ fn be_the_only_one(table: Oid) {
 
 /// As a database is that its owner has closed for changes.
 #[allow(unsafe_code)]
-fn is_read_only() -> bool {
+pub fn is_read_only() -> bool {
     // SAFETY: reads a piece of the transaction's state.
     unsafe { pg_sys::XactReadOnly }
 }
 
 #[allow(unsafe_code)]
-fn report_activity() {
-    let what = c"storing the usage of API keys";
+pub fn report_activity(what: &CStr) {
     // SAFETY: Postgres copies the text.
     unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, what.as_ptr()) };
 }

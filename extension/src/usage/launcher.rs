@@ -1,4 +1,4 @@
-//! A process that starts, for each database that has counts to store, a worker that stores them and ends. It is
+//! A process that starts, for each database that has counts or renewed hashes to store, a worker that stores them and ends. It is
 //! itself in no database, and so holds back no `DROP DATABASE`; a worker does for as long as it writes. Postgres
 //! does the same with its autovacuum.
 
@@ -97,7 +97,10 @@ impl Launcher {
         self.last_round = Instant::now();
         self.memory.header.is_crowded.store(false, SeqCst);
         let unwritten = self.memory.unwritten();
-        let databases: BTreeSet<_> = unwritten.iter().map(|usage| usage.key.database).collect();
+        let renewals = self.memory.renewals.pending();
+        let counted = unwritten.iter().map(|usage| usage.key.database);
+        let renewed = renewals.iter().map(|(_, renewal)| renewal.key.database);
+        let databases: BTreeSet<_> = counted.chain(renewed).collect();
         if databases.is_empty() {
             return;
         }
@@ -113,6 +116,8 @@ impl Launcher {
                 State::Gone => {
                     let lost = unwritten.iter().filter(|usage| usage.key.database == oid);
                     self.memory.written(lost);
+                    let lost = renewals.iter().filter(|(_, renewal)| renewal.key.database == oid);
+                    lost.for_each(|(ticket, _)| ticket.settle());
                 }
             }
         }
