@@ -115,7 +115,9 @@ WITH member AS (
            ('apikey_checker', 'apikey_authorize'),
            -- What the shim calls: nobody else can create functions in the schema apikey.
            ('apikey_checker', 'check_key'),
+           ('apikey_checker', 'check_key_at_once'),
            ('apikey_checker', 'authorize_key'),
+           ('apikey_checker', 'authorize_key_at_once'),
            ('apikey_checker', 'apikey_login'),
            ('apikey_checker', 'apikey_current'),
            ('apikey_checker', 'apikey_granted'),

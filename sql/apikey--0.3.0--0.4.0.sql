@@ -296,26 +296,29 @@ END
 $$;
 
 CREATE FUNCTION apikey.check_key(key text, ip inet, tenant text) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_in_tenant_wrapper';
 COMMENT ON FUNCTION apikey.check_key(text, inet, text) IS 'What apikey_check does, for callers that name a function of this schema';
 
-CREATE FUNCTION apikey.authorize_key(key text, ip inet, scope text, tenant text)
-RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+-- For callers that must not wait behind slow hashes, as the shim, which asks it first.
+CREATE FUNCTION apikey.check_key_at_once(key text, ip inet, tenant text) RETURNS json
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'check_key_at_once_wrapper';
+COMMENT ON FUNCTION apikey.check_key_at_once(text, inet, text) IS 'What apikey.check_key says, or {"needs_hash":true} where only a slow hash can tell, and then nothing is counted';
+
+CREATE FUNCTION apikey.decide(prefix text, answer json, scope text) RETURNS @extschema@.apikey_decision
+LANGUAGE plpgsql STABLE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS $$
 DECLARE
-    -- By assignment, so that no statement below has the key among its parameters.
-    answer CONSTANT json := apikey.check_key(key, ip, tenant);
-    named  CONSTANT text COLLATE "C" := CASE WHEN answer IS NOT NULL THEN split_part(key COLLATE "C", '.', 1) END;
-    reason text := 'invalid_key';
-    k      apikey.key;
+    ip_valid CONSTANT boolean := answer ->> 'ip_valid';
+    named    CONSTANT text COLLATE "C" := CASE WHEN ip_valid IS NOT NULL THEN prefix END;
+    reason   text := CASE WHEN ip_valid IS NULL AND answer IS NOT NULL THEN 'needs_hash' ELSE 'invalid_key' END;
+    k        apikey.key;
 BEGIN
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
     IF k.prefix IS NOT NULL THEN
         reason := CASE
-            WHEN NOT (answer ->> 'ip_valid')::boolean THEN 'wrong_address'
+            WHEN NOT ip_valid THEN 'wrong_address'
             WHEN scope IS NOT NULL AND NOT apikey.grants(k.auth, scope) THEN 'missing_scope'
             ELSE 'ok'
         END;
@@ -323,11 +326,34 @@ BEGIN
     RETURN (reason = 'ok', reason, k.prefix, k.name, k.owner, k.auth, k.metadata, k.tenant);
 END
 $$;
+COMMENT ON FUNCTION apikey.decide(text, json, text) IS 'The decision about a key that has this prefix and this answer of a check';
+
+-- A call by RETURN is no statement: none has the key among its parameters.
+CREATE FUNCTION apikey.authorize_key(key text, ip inet, scope text, tenant text)
+RETURNS @extschema@.apikey_decision
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.decide(split_part(key, '.', 1), apikey.check_key(key, ip, tenant), scope);
+END
+$$;
 COMMENT ON FUNCTION apikey.authorize_key(text, inet, text, text) IS 'What apikey_authorize does, for callers that name a function of this schema';
+
+CREATE FUNCTION apikey.authorize_key_at_once(key text, ip inet, scope text, tenant text)
+RETURNS @extschema@.apikey_decision
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.decide(split_part(key, '.', 1), apikey.check_key_at_once(key, ip, tenant), scope);
+END
+$$;
+COMMENT ON FUNCTION apikey.authorize_key_at_once(text, inet, text, text) IS 'What apikey.authorize_key says, or the reason needs_hash where only a slow hash can tell, and then nothing is counted';
 
 CREATE OR REPLACE FUNCTION @extschema@.apikey_authorize(key text, ip inet, scope text DEFAULT NULL, tenant text DEFAULT '')
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -396,6 +422,14 @@ BEGIN
     RETURN decision.allowed;
 END
 $$;
+
+------------------------------------------------------------------------------------------------------
+-- Checks write nothing, and may run in parallel workers
+------------------------------------------------------------------------------------------------------
+
+ALTER FUNCTION @extschema@.apikey_check(text, inet) PARALLEL SAFE;
+ALTER FUNCTION @extschema@.apikey_check(text, inet, text) PARALLEL SAFE;
+ALTER FUNCTION apikey.matches(text, text) PARALLEL SAFE;
 
 ------------------------------------------------------------------------------------------------------
 -- Rules that explain themselves, in any locale
@@ -884,7 +918,11 @@ BEGIN
         SELECT w.done_by, w.called, p.proowner AS owner, called.proacl AS acl, p.proacl AS given
           FROM (VALUES
                    ('apikey.check_key(text,inet,text)'::regprocedure, '@extschema@.apikey_check(text,inet,text)'::regprocedure),
+                   ('apikey.check_key_at_once(text,inet,text)', '@extschema@.apikey_check(text,inet,text)'),
                    ('apikey.authorize_key(text,inet,text,text)', '@extschema@.apikey_authorize(text,inet,text,text)'),
+                   ('apikey.authorize_key_at_once(text,inet,text,text)', '@extschema@.apikey_authorize(text,inet,text,text)'),
+                   -- Which those call, and nobody else.
+                   ('apikey.decide(text,json,text)', NULL),
                    ('apikey.create_key(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)',
                     '@extschema@.apikey_create(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)'),
                    ('@extschema@.apikey_create(text,text[],inet,inet[],text,timestamptz,text,jsonb)',
@@ -895,7 +933,7 @@ BEGIN
                    ('apikey.revoke_key(text,text)', '@extschema@.apikey_revoke(text,text)'),
                    ('apikey.explain_key(text,inet,text)', '@extschema@.apikey_explain(text,inet,text)')) AS w (done_by, called)
           JOIN pg_proc AS p ON p.oid = w.done_by
-          JOIN pg_proc AS called ON called.oid = w.called
+          LEFT JOIN pg_proc AS called ON called.oid = w.called
     LOOP
         FOR granted IN
             SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee

@@ -881,21 +881,28 @@ COMMENT ON FUNCTION @extschema@.apikey_rotate(text, interval) IS 'Replaces a key
 -- These read apikey.key by its primary key's index and ask for nobody's rights on it: EXECUTE here is the
 -- right to check. They run no query whose names a search_path could change, write nothing and take no transaction
 -- id. A hash that is not of the cost that is set (or is Django's) is renewed in shared memory, and stored by the
--- worker that stores the use of keys. VOLATILE, since they read the clock and count each call.
+-- worker that stores the use of keys. VOLATILE, since they read the clock and count each call; PARALLEL SAFE, since
+-- they count in memory that parallel workers share.
 CREATE FUNCTION @extschema@.apikey_check(key text, ip inet) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'apikey_check_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_check(text, inet) IS 'What a valid key may do and whether it may from this address: {"auth":…,"ip_request":"…","ip_valid":…}. NULL for a key that is not valid, whatever is wrong with it';
 
 CREATE FUNCTION @extschema@.apikey_check(key text, ip inet, tenant text) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_in_tenant_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_check(text, inet, text) IS 'The same for the keys of one tenant: another tenant''s key is not valid';
 
 CREATE FUNCTION apikey.check_key(key text, ip inet, tenant text) RETURNS json
-LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_in_tenant_wrapper';
 COMMENT ON FUNCTION apikey.check_key(text, inet, text) IS 'What apikey_check does, for callers that name a function of this schema';
+
+-- For callers that must not wait behind slow hashes, as the shim, which asks it first.
+CREATE FUNCTION apikey.check_key_at_once(key text, ip inet, tenant text) RETURNS json
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'check_key_at_once_wrapper';
+COMMENT ON FUNCTION apikey.check_key_at_once(text, inet, text) IS 'What apikey.check_key says, or {"needs_hash":true} where only a slow hash can tell, and then nothing is counted';
 
 -- Whether an auth grants a scope is decided by this one function, for all three shapes.
 CREATE FUNCTION apikey.grants(auth jsonb, scope text) RETURNS boolean
@@ -915,22 +922,19 @@ CREATE TYPE @extschema@.apikey_decision AS (
 );
 COMMENT ON TYPE @extschema@.apikey_decision IS 'The answer of apikey_authorize. reason is ok, invalid_key, wrong_address or missing_scope; the rest is NULL for an invalid key';
 
-CREATE FUNCTION apikey.authorize_key(key text, ip inet, scope text, tenant text)
-RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION apikey.decide(prefix text, answer json, scope text) RETURNS @extschema@.apikey_decision
+LANGUAGE plpgsql STABLE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS $$
 DECLARE
-    -- By assignment, so that no statement below has the key among its parameters.
-    answer CONSTANT json := apikey.check_key(key, ip, tenant);
-    named  CONSTANT text COLLATE "C" := CASE WHEN answer IS NOT NULL THEN split_part(key COLLATE "C", '.', 1) END;
-    reason text := 'invalid_key';
-    k      apikey.key;
+    ip_valid CONSTANT boolean := answer ->> 'ip_valid';
+    named    CONSTANT text COLLATE "C" := CASE WHEN ip_valid IS NOT NULL THEN prefix END;
+    reason   text := CASE WHEN ip_valid IS NULL AND answer IS NOT NULL THEN 'needs_hash' ELSE 'invalid_key' END;
+    k        apikey.key;
 BEGIN
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
     IF k.prefix IS NOT NULL THEN
         reason := CASE
-            WHEN NOT (answer ->> 'ip_valid')::boolean THEN 'wrong_address'
+            WHEN NOT ip_valid THEN 'wrong_address'
             WHEN scope IS NOT NULL AND NOT apikey.grants(k.auth, scope) THEN 'missing_scope'
             ELSE 'ok'
         END;
@@ -938,11 +942,34 @@ BEGIN
     RETURN (reason = 'ok', reason, k.prefix, k.name, k.owner, k.auth, k.metadata, k.tenant);
 END
 $$;
+COMMENT ON FUNCTION apikey.decide(text, json, text) IS 'The decision about a key that has this prefix and this answer of a check';
+
+-- A call by RETURN is no statement: none has the key among its parameters.
+CREATE FUNCTION apikey.authorize_key(key text, ip inet, scope text, tenant text)
+RETURNS @extschema@.apikey_decision
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.decide(split_part(key, '.', 1), apikey.check_key(key, ip, tenant), scope);
+END
+$$;
 COMMENT ON FUNCTION apikey.authorize_key(text, inet, text, text) IS 'What apikey_authorize does, for callers that name a function of this schema';
+
+CREATE FUNCTION apikey.authorize_key_at_once(key text, ip inet, scope text, tenant text)
+RETURNS @extschema@.apikey_decision
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN apikey.decide(split_part(key, '.', 1), apikey.check_key_at_once(key, ip, tenant), scope);
+END
+$$;
+COMMENT ON FUNCTION apikey.authorize_key_at_once(text, inet, text, text) IS 'What apikey.authorize_key says, or the reason needs_hash where only a slow hash can tell, and then nothing is counted';
 
 CREATE FUNCTION @extschema@.apikey_authorize(key text, ip inet, scope text DEFAULT NULL, tenant text DEFAULT '')
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -953,7 +980,7 @@ COMMENT ON FUNCTION @extschema@.apikey_authorize(text, inet, text, text) IS 'Whe
 
 -- Only a manager learns why a key is refused: the public answer does not help anybody guess.
 CREATE FUNCTION apikey.matches(key text, verifier text) RETURNS boolean
-LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
+LANGUAGE c VOLATILE PARALLEL SAFE STRICT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'matches_wrapper';
 COMMENT ON FUNCTION apikey.matches(text, text) IS 'Whether the verifier was made from the key. Slow: it hashes';
 

@@ -17,30 +17,55 @@ use pgrx::prelude::*;
 /// The tenant of those who have no tenants.
 const ONE_TENANT: &str = "";
 
+/// What is said at once of a key that only a slow hash could tell from a wrong one.
+const NEEDS_HASH: &str = r#"{"needs_hash":true}"#;
+
+/// Whether a key may be hashed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hash {
+    Wait,
+    Never,
+}
+
 /// The answer for a valid key; NULL for any other text, whatever is wrong with it.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(volatile, parallel_safe)]
 fn apikey_check(key: Option<&str>, ip: Option<Inet>) -> Result<Option<Json>, ErrorReport> {
-    check(key, ip, ONE_TENANT)
+    check(key, ip, ONE_TENANT, Hash::Wait)
 }
 
 /// The same for the keys of one tenant.
-#[pg_extern(name = "apikey_check", volatile, parallel_unsafe)]
+#[pg_extern(name = "apikey_check", volatile, parallel_safe)]
 fn check_in_tenant(
     key: Option<&str>,
     ip: Option<Inet>,
     tenant: Option<&str>,
 ) -> Result<Option<Json>, ErrorReport> {
-    check(key, ip, tenant.unwrap_or(ONE_TENANT))
+    check(key, ip, tenant.unwrap_or(ONE_TENANT), Hash::Wait)
+}
+
+/// The same without waiting for a slow hash. Where there is no other way it says so, and has counted nothing.
+#[pg_extern(volatile, parallel_safe)]
+fn check_key_at_once(
+    key: Option<&str>,
+    ip: Option<Inet>,
+    tenant: Option<&str>,
+) -> Result<Option<Json>, ErrorReport> {
+    check(key, ip, tenant.unwrap_or(ONE_TENANT), Hash::Never)
 }
 
 /// Whether a verifier was made from a key.
-#[pg_extern(volatile, parallel_unsafe, strict)]
+#[pg_extern(volatile, parallel_safe, strict)]
 fn matches(key: &str, verifier: &str) -> Result<bool, ErrorReport> {
     let Some(key) = Key::parse(key) else { return Ok(false) };
     Turn::wait(memory()?, key).verify(key, verifier)
 }
 
-fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Json>, ErrorReport> {
+fn check(
+    text: Option<&str>,
+    ip: Option<Inet>,
+    tenant: &str,
+    hash: Hash,
+) -> Result<Option<Json>, ErrorReport> {
     let memory = memory()?;
     let Some(key) = text.and_then(Key::parse) else {
         memory.counters.add(Counter::Malformed);
@@ -50,12 +75,24 @@ fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Js
         memory.counters.add(Counter::UnknownPrefix);
         return Ok(None);
     };
-    let is_secret_right = is_secret_right(memory, key, &row)?;
-    let now = clock();
-    let refusal = match is_secret_right {
-        true => row.refusal(tenant, now),
-        false => Some(Counter::WrongSecret),
-    };
+    let mut now = clock();
+    // The row first: a key that is not valid in any case buys nobody a hash.
+    let mut refusal = row.refusal(tenant, now);
+    if refusal.is_none() {
+        let is_secret_right = match is_known_to_be_right(memory, key, &row) {
+            Some(is_right) => is_right,
+            None if hash == Hash::Never => return Ok(Some(Json(NEEDS_HASH.to_owned()))),
+            None => {
+                let is_right = is_hash_right(memory, key, &row)?;
+                now = clock();
+                is_right
+            }
+        };
+        refusal = match is_secret_right {
+            true => row.refusal(tenant, now),
+            false => Some(Counter::WrongSecret),
+        };
+    }
     if let Some(why) = refusal {
         memory.counters.add(why);
         usage::count(key.prefix(), Outcome::Refused);
@@ -72,24 +109,26 @@ fn check(text: Option<&str>, ip: Option<Inet>, tenant: &str) -> Result<Option<Js
     serde_json::to_string(&answer).map(|json| Some(Json(json))).map_err(internal)
 }
 
-/// Cheapest first: a proof that it is, then the tag that says that it is not, and only then the slow hash.
-fn is_secret_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, ErrorReport> {
+/// Cheapest first: a proof that it is, then the tag that says that it is not. `None`: only the slow hash can tell.
+fn is_known_to_be_right(memory: Memory, key: Key<'_>, row: &Row) -> Option<bool> {
     let verifier = row.verifier();
-    let proof = row.proof(memory, key, verifier);
-    if memory.proofs.contains(proof) {
+    if memory.proofs.contains(row.proof(memory, key, verifier)) {
         memory.counters.add(Counter::ProofHits);
-        return Ok(true);
+        return Some(true);
     }
-    if row.tag().is_some_and(|stored| !key.is_generated() || stored != tag(key, verifier)) {
-        return Ok(false);
-    }
+    let is_wrong = |stored| !key.is_generated() || stored != tag(key, verifier);
+    row.tag().is_some_and(is_wrong).then_some(false)
+}
+
+fn is_hash_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, ErrorReport> {
     memory.counters.add(Counter::ProofMisses);
+    let proof = row.proof(memory, key, row.verifier());
     let turn = Turn::wait(memory, key);
     // Of many that came at once with one key, the first has made the proof meanwhile.
     if memory.proofs.contains(proof) {
         return Ok(true);
     }
-    let is_right = turn.verify(key, verifier)?;
+    let is_right = turn.verify(key, row.verifier())?;
     if is_right {
         memory.proofs.insert(proof);
     }
@@ -102,7 +141,7 @@ impl Row {
         Proof::new(memory.mac_key, key, verifier, self.tag().is_some())
     }
 
-    /// Why a key whose secret is right is not valid all the same.
+    /// Why a key is not valid, whatever its secret.
     fn refusal(&self, tenant: &str, now: TimestampTz) -> Option<Counter> {
         if self.tenant() != tenant {
             Some(Counter::WrongTenant)

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod any_values;
+mod at_once;
 mod authorize;
 mod check;
 mod concurrency;
@@ -25,6 +26,7 @@ mod neighbours;
 mod not_preloaded;
 mod owners;
 mod panics;
+mod parallel;
 mod privileges;
 mod proofs;
 mod reinserted;

@@ -105,6 +105,46 @@ fn a_wrong_secret_is_hashed_only_where_there_is_no_tag_and_nothing_of_it_is_reme
     assert_eq!(counters.map(|name| stat(&mut client, name)), [12, 2, 4, 1]);
 }
 
+/// Whatever its secret, and whatever was remembered: the row says that it is not valid.
+#[test]
+fn a_key_that_has_ended_or_is_of_another_tenant_buys_no_hash() {
+    let database = alone(&[]);
+    let mut client = database.superuser();
+    let chosen = chosen_key(&database);
+    for (counter, end) in [
+        ("disabled", "disabled_at = now()"),
+        ("expired", "disabled_at = NULL, expires_at = created_at"),
+        ("wrong_tenant", "expires_at = NULL, tenant = 'venue'"),
+        ("revoked", "tenant = '', revoked_at = now()"),
+    ] {
+        client.batch_execute(&format!("UPDATE apikey.key SET {end}")).unwrap();
+        let before = stat(&mut client, counter);
+        let taken = hashes(&database, || {
+            assert!(!check(&mut client, &wrong_secret(&chosen)) && !check(&mut client, &chosen));
+        });
+        assert_eq!((taken, stat(&mut client, counter) - before), (0, 2), "{end}");
+    }
+    assert_eq!(stat(&mut client, "wrong_secret"), 0);
+    // Each is a use that was refused, as ever.
+    assert_eq!(one(&mut client, "SELECT refused FROM apikeys").as_deref(), Some("8"));
+}
+
+/// What to do about a key from elsewhere that somebody sends wrong secrets for.
+#[test]
+fn after_a_rotation_the_old_key_buys_no_hash_and_the_new_one_has_a_tag() {
+    let database = alone(&[]);
+    let mut client = database.superuser();
+    let chosen = chosen_key(&database);
+    let wrong = wrong_secret(&chosen);
+    assert_eq!(hashes(&database, || assert!(!check(&mut client, &wrong))), 1);
+    let fresh = one(&mut client, &format!("SELECT apikey_rotate('{}')", &chosen[..8])).unwrap();
+    let taken = hashes(&database, || {
+        assert!(!check(&mut client, &wrong) && !check(&mut client, &wrong_secret(&fresh)));
+    });
+    assert_eq!(taken, 0);
+    assert!(check(&mut client, &fresh));
+}
+
 /// Often enough that Postgres has made the plan for good.
 #[test]
 fn a_prepared_check_answers_from_the_row_each_time() {

@@ -235,7 +235,9 @@ fn grants_are_kept_and_nothing_is_added() {
     let expected = [
         // What does the work of those, too, and who may call what no role had more than without a tenant.
         ("function apikey.authorize_key(text,inet,text,text)", "X", vec![(&shim, "X")]),
+        ("function apikey.authorize_key_at_once(text,inet,text,text)", "X", vec![(&shim, "X")]),
         ("function apikey.check_key(text,inet,text)", "X", vec![(&shim, "X")]),
+        ("function apikey.check_key_at_once(text,inet,text)", "X", vec![(&shim, "X")]),
         (CREATE_KEY, "X", vec![(&manager, "X")]),
         ("function apikey.revoke_key(text,text)", "X", vec![(&manager, "X")]),
         ("function apikey.usage_in_memory()", "X", vec![(&manager, "X")]),

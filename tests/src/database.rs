@@ -112,7 +112,7 @@ impl Database {
         self.superuser()
             .batch_execute(&format!(
                 "GRANT USAGE ON SCHEMA apikey TO {0};
-                 GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_check(text, inet, text), apikey.check_key TO {0}",
+                 GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_check(text, inet, text), apikey.check_key, apikey.check_key_at_once TO {0}",
                 checker.role
             ))
             .unwrap();
@@ -123,7 +123,7 @@ impl Database {
     pub fn authorizer(&mut self) -> Login {
         let checker = self.checker();
         let grant = format!(
-            "GRANT EXECUTE ON FUNCTION apikey_authorize(text, inet, text, text), apikey.authorize_key TO {}",
+            "GRANT EXECUTE ON FUNCTION apikey_authorize(text, inet, text, text), apikey.authorize_key, apikey.authorize_key_at_once TO {}",
             checker.role
         );
         self.superuser().batch_execute(&grant).unwrap();
