@@ -335,7 +335,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN apikey.decide(split_part(key, '.', 1), apikey.check_key(key, ip, tenant), scope);
+    RETURN apikey.decide(split_part(key COLLATE "C", '.', 1), apikey.check_key(key, ip, tenant), scope);
 END
 $$;
 COMMENT ON FUNCTION apikey.authorize_key(text, inet, text, text) IS 'What apikey_authorize does, for callers that name a function of this schema';
@@ -346,7 +346,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN apikey.decide(split_part(key, '.', 1), apikey.check_key_at_once(key, ip, tenant), scope);
+    RETURN apikey.decide(split_part(key COLLATE "C", '.', 1), apikey.check_key_at_once(key, ip, tenant), scope);
 END
 $$;
 COMMENT ON FUNCTION apikey.authorize_key_at_once(text, inet, text, text) IS 'What apikey.authorize_key says, or the reason needs_hash where only a slow hash can tell, and then nothing is counted';

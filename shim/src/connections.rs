@@ -1,5 +1,6 @@
 //! Connections to Postgres, as many as are allowed, and how questions are put to them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -11,7 +12,7 @@ use tracing::debug;
 use crate::connector::{Connection, Connector};
 use crate::extension_stats::{self, Stats};
 use crate::members::{Lack, Members};
-use crate::statement::{Asked, Parameters, Question, Statement};
+use crate::statement::{Asked, Pace, Parameters, Question, Statement};
 use crate::unavailable::{Unavailable, ends_session, is_of_swapped_session};
 
 pub struct Connections {
@@ -48,29 +49,37 @@ impl Connections {
     }
 
     /// A row for each question, in their order, in one round trip.
-    pub async fn ask(&self, questions: &[Question]) -> Result<Vec<Row>, Unavailable> {
+    pub async fn ask(
+        &self,
+        questions: &[Arc<Question>],
+        pace: Pace,
+    ) -> Result<Vec<Row>, Unavailable> {
         if questions.is_empty() {
             return Ok(Vec::new());
         }
-        // Asking twice is harmless: all that a check can change is a hash that is due. A server that ends
-        // one session often ends all, and each attempt takes one of them out of the pool.
+        // Asking twice is harmless: a check changes nothing. A server that ends one session often ends
+        // all, and each attempt takes one of them out of the pool.
         for _ in 0..self.pool.status().max_size {
-            match self.ask_once(questions).await {
+            match self.ask_once(questions, pace).await {
                 Err(error) if error.is_stale() => debug!(%error, "asking again"),
                 outcome => return outcome,
             }
         }
-        self.ask_once(questions).await
+        self.ask_once(questions, pace).await
     }
 
-    async fn ask_once(&self, questions: &[Question]) -> Result<Vec<Row>, Unavailable> {
+    async fn ask_once(
+        &self,
+        questions: &[Arc<Question>],
+        pace: Pace,
+    ) -> Result<Vec<Row>, Unavailable> {
         let connection = self.pool.get().await.map_err(Unavailable::Pool)?;
         // What is given up (too slow) leaves a question on the connection, whose answer the next
         // one would wait for: unless all is well, it leaves the pool.
         let connection = scopeguard::guard(connection, |used| drop(Object::take(used)));
         let outcome = tokio::select! {
             biased;
-            outcome = query(&connection, questions) => outcome,
+            outcome = query(&connection, questions, pace) => outcome,
             never = self.pool.manager().doubt(&connection) => match never {},
         };
         match &outcome {
@@ -85,30 +94,38 @@ impl Connections {
 }
 
 /// Once more, where something else is found than before, if what was found of the extension may have changed since.
-async fn query(connection: &Connection, questions: &[Question]) -> Result<Vec<Row>, Unavailable> {
+async fn query(
+    connection: &Connection,
+    questions: &[Arc<Question>],
+    pace: Pace,
+) -> Result<Vec<Row>, Unavailable> {
     let known = connection.members();
-    let outcome = query_by(&known, connection, questions).await;
+    let outcome = query_by(&known, connection, questions, pace).await;
     if !outcome.as_ref().is_err_and(Unavailable::may_be_of_members) {
         return outcome;
     }
     let found = connection.find_members().await.map_err(Unavailable::Query)?;
-    if found == known { outcome } else { query_by(&found, connection, questions).await }
+    if found == known { outcome } else { query_by(&found, connection, questions, pace).await }
 }
 
 /// The statements go out together, and the server answers one after the other.
 async fn query_by(
     members: &Members,
     connection: &Connection,
-    questions: &[Question],
+    questions: &[Arc<Question>],
+    pace: Pace,
 ) -> Result<Vec<Row>, Unavailable> {
     let is_check = |question: &&Question| matches!(question.asked, Asked::Check);
-    let (checks, others): (Vec<_>, Vec<_>) = questions.iter().partition(is_check);
+    let questions = || questions.iter().map(Arc::as_ref);
+    let (checks, others): (Vec<_>, Vec<_>) = questions().partition(is_check);
     // Both to their end, also when one fails: an answer that nobody waits for stays on the connection.
-    let (checked, authorized) =
-        tokio::join!(run(connection, members, &checks), run(connection, members, &others));
+    let (checked, authorized) = tokio::join!(
+        run(connection, members, &checks, pace),
+        run(connection, members, &others, pace)
+    );
     let (mut checked, mut authorized) = (checked?.into_iter(), authorized?.into_iter());
     let next = |question| if is_check(&question) { checked.next() } else { authorized.next() };
-    Ok(questions.iter().filter_map(next).collect())
+    Ok(questions().filter_map(next).collect())
 }
 
 /// A row for each, or an error.
@@ -116,11 +133,12 @@ async fn run(
     connection: &Connection,
     members: &Members,
     questions: &[&Question],
+    pace: Pace,
 ) -> Result<Vec<Row>, Unavailable> {
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let statement = members.statement(questions).map_err(Unavailable::Lacking)?;
+    let statement = members.statement(questions, pace).map_err(Unavailable::Lacking)?;
     let rows = ask(connection, statement, questions).await.map_err(Unavailable::Query)?;
     match rows.len() == questions.len() {
         true => Ok(rows),

@@ -1,4 +1,5 @@
-//! One question to Postgres: `apikey_check` or `apikey_authorize`, in company or alone, within a bounded time.
+//! One question to Postgres: `apikey_check` or `apikey_authorize`, within a bounded time. First at once, in the company of
+//! others; and once more, alone and in a place for that, if only a slow hash can tell.
 
 use std::net::IpAddr;
 use std::slice;
@@ -14,16 +15,18 @@ use crate::batch::Queue;
 use crate::connections::Connections;
 use crate::decision::Decision;
 use crate::extension_stats::Stats;
-use crate::statement::{Asked, Question};
+use crate::slow_places::{Crowded, Role, SlowPlaces, Visit};
+use crate::statement::{Asked, Pace, Question};
 use crate::unavailable::Unavailable;
 
-/// A trip that is out for longer holds nobody back. With known keys it takes a fraction of a millisecond, and some
-/// more if the kernel gives the processor to others meanwhile; the first check of a key takes about twice this.
+/// A trip that is out for longer holds nobody back. It takes a fraction of a millisecond, and some more if the kernel gives the
+/// processor to others meanwhile, or if a hash is renewed on it, which takes about twice this.
 const SLOW: Duration = Duration::from_millis(10);
 
 pub struct Database {
     connections: Connections,
     queue: Mutex<Queue<Request>>,
+    slow: Arc<SlowPlaces>,
     limits: Limits,
 }
 
@@ -45,18 +48,24 @@ pub struct Usage {
     pub idle: i64,
     /// Requests.
     pub waiting: i64,
+    /// Places for slow hashes that are taken, and keys that wait for one.
+    pub slow_in_use: i64,
+    pub slow_waiting: i64,
 }
 
 /// A question and who waits for the answer.
-struct Request(Question, oneshot::Sender<Outcome>);
+struct Request(Arc<Question>, oneshot::Sender<Outcome>);
 
 /// The row of a question. An error is shared by all who were on the trip.
 type Outcome = Result<Row, Arc<Unavailable>>;
 
 impl Database {
     pub fn new(connections: Connections, limits: Limits) -> Arc<Self> {
-        let queue = Mutex::new(Queue::new(limits.connections, limits.waiting));
-        Arc::new(Self { connections, queue, limits })
+        // A quarter for slow hashes. One connection is both: then a hash holds up everybody.
+        let slow = (limits.connections / 4).max(1);
+        let others = limits.connections.saturating_sub(slow).max(1);
+        let queue = Mutex::new(Queue::new(others, limits.waiting));
+        Arc::new(Self { connections, queue, slow: SlowPlaces::new(slow), limits })
     }
 
     /// The JSON for a valid key, `None` for any other text. With a tenant, keys of others are not valid; without, only
@@ -92,9 +101,39 @@ impl Database {
     ) -> Outcome {
         let deadline = Instant::now() + self.limits.request;
         let tenant = tenant.unwrap_or_default().to_owned();
-        let question = Question { key: key.to_owned(), client, tenant, asked };
+        let question = Arc::new(Question { key: key.to_owned(), client, tenant, asked });
+        let row = self.ask_at_once(&question, deadline).await?;
+        if !question.needs_hash(&row).map_err(unreadable)? {
+            return Ok(row);
+        }
+        let too_many = || {
+            let prefix = key.split('.').next().unwrap_or_default();
+            Arc::new(Unavailable::Hashing(prefix.to_owned()))
+        };
+        match self.slow.join(key).map_err(|Crowded| too_many())? {
+            Role::First(visit) => {
+                // A task of its own: a hash that is abandoned half-way would cost a connection.
+                let asking = tokio::spawn(self.clone().ask_slowly(question, visit));
+                let outcome = timeout_at(deadline, asking).await;
+                let outcome = outcome.map_err(|_| Unavailable::TooSlow(self.limits.request))?;
+                outcome.unwrap_or_else(|_| Err(too_many()))
+            }
+            Role::Companion(end) => {
+                let ended = timeout_at(deadline, end.come()).await;
+                ended.map_err(|_| Unavailable::TooSlow(self.limits.request))?;
+                let row = self.ask_at_once(&question, deadline).await?;
+                match question.needs_hash(&row).map_err(unreadable)? {
+                    false => Ok(row),
+                    true => Err(too_many()),
+                }
+            }
+        }
+    }
+
+    /// In the company of others.
+    async fn ask_at_once(self: &Arc<Self>, question: &Arc<Question>, deadline: Instant) -> Outcome {
         let (sender, mut answer) = oneshot::channel();
-        let ticket = self.queue().join(Request(question, sender));
+        let ticket = self.queue().join(Request(question.clone(), sender));
         let ticket = ticket.ok_or_else(|| Arc::new(Unavailable::Crowded))?;
         self.depart();
 
@@ -112,11 +151,33 @@ impl Database {
         }
     }
 
+    /// Alone, and only after the others of its prefix.
+    async fn ask_slowly(self: Arc<Self>, question: Arc<Question>, visit: Visit) -> Outcome {
+        let place = match timeout(self.limits.wait, visit.place()).await {
+            Ok(Ok(place)) => place,
+            _ => return Err(Arc::new(Unavailable::Hashing(visit.prefix().to_owned()))),
+        };
+        let asking = self.connections.ask(slice::from_ref(&question), Pace::Patient);
+        let outcome = match timeout(self.limits.request, asking).await {
+            Ok(Ok(mut rows)) => rows.pop().ok_or(Unavailable::Busy).map_err(Arc::new),
+            Ok(Err(cause)) => Err(Arc::new(cause)),
+            Err(_) => Err(Arc::new(Unavailable::TooSlow(self.limits.request))),
+        };
+        if let Ok(row) = &outcome
+            && question.is_refused(row).map_err(unreadable)?
+        {
+            visit.was_wrong(&place);
+        }
+        outcome
+    }
+
     pub fn usage(&self) -> Usage {
         let (in_use, idle) = self.connections.open();
-        let [in_use, idle, waiting] =
-            [in_use, idle, self.queue().waiting()].map(|count| count as i64);
-        Usage { in_use, idle, waiting }
+        let (slow_in_use, slow_waiting) = self.slow.usage();
+        let [in_use, idle, waiting, slow_in_use, slow_waiting] =
+            [in_use, idle, self.queue().waiting(), slow_in_use, slow_waiting]
+                .map(|count| count as i64);
+        Usage { in_use, idle, waiting, slow_in_use, slow_waiting }
     }
 
     /// What the extension has counted, if our role may read it.
@@ -161,14 +222,15 @@ impl Database {
     }
 
     /// An outcome for each question, in their order.
-    async fn ask_all(&self, questions: &[Question]) -> Vec<Outcome> {
-        match self.connections.ask(questions).await {
+    async fn ask_all(&self, questions: &[Arc<Question>]) -> Vec<Outcome> {
+        match self.connections.ask(questions, Pace::AtOnce).await {
             Ok(rows) => rows.into_iter().map(Ok).collect(),
             // It may be about one key, and then the others can be answered.
             Err(cause) if questions.len() > 1 && cause.is_of_a_statement() => {
                 let mut outcomes = Vec::with_capacity(questions.len());
                 for question in questions {
-                    match self.connections.ask(slice::from_ref(question)).await {
+                    let alone = slice::from_ref(question);
+                    match self.connections.ask(alone, Pace::AtOnce).await {
                         Ok(rows) => outcomes.extend(rows.into_iter().map(Ok)),
                         Err(cause) => outcomes.push(Err(Arc::new(cause))),
                     }
@@ -189,7 +251,7 @@ fn unreadable(error: tokio_postgres::Error) -> Arc<Unavailable> {
     Arc::new(Unavailable::Query(error))
 }
 
-fn same_for_all(questions: &[Question], cause: Unavailable) -> Vec<Outcome> {
+fn same_for_all(questions: &[Arc<Question>], cause: Unavailable) -> Vec<Outcome> {
     let cause = Arc::new(cause);
     questions.iter().map(|_| Err(cause.clone())).collect()
 }

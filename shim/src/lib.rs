@@ -53,6 +53,7 @@ mod service_manager;
 mod session_attributes;
 mod session_watch;
 pub mod settings;
+mod slow_places;
 mod socket;
 mod statement;
 mod stream;

@@ -4,7 +4,7 @@
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
 use crate::safe_query;
-use crate::statement::{Asked, Question, Statement};
+use crate::statement::{Asked, Pace, Question, Statement};
 
 /// One row for each of them, and one without a name if there is none. In `guard` it says how to see, by the time of a
 /// call, that the name still leads to the function that was found.
@@ -23,7 +23,7 @@ SELECT f.proname, f.pronargs, f.call, f.guard
              JOIN pg_type AS t ON t.oid = a.type
             WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
               AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-              AND p.proname IN ('check_key', 'authorize_key', 'apikey_check', 'apikey_authorize')
+              AND p.proname IN ('check_key', 'check_key_at_once', 'authorize_key', 'authorize_key_at_once', 'apikey_check', 'apikey_authorize')
               AND has_function_privilege(p.oid, 'EXECUTE') AND has_schema_privilege(n.oid, 'USAGE')
             GROUP BY p.oid, n.oid) AS f ON true
  WHERE e.extname = 'apikey'";
@@ -31,8 +31,10 @@ SELECT f.proname, f.pronargs, f.call, f.guard
 /// The ways to ask, the best first: in the schema apikey, nobody but the extension's owner can create a function that makes
 /// a call ambiguous. The others are for a role that may execute no more than these, and for version 0.3.0.
 const CHECKS: [(&str, &str); 2] = [("check_key", "3"), ("apikey_check", "3")];
+const CHECK_AT_ONCE: (&str, &str) = ("check_key_at_once", "3");
 const CHECK_WITHOUT_TENANT: (&str, &str) = ("apikey_check", "2");
 const DECISIONS: [(&str, &str); 2] = [("authorize_key", "4"), ("apikey_authorize", "4")];
+const DECISION_AT_ONCE: (&str, &str) = ("authorize_key_at_once", "4");
 
 /// The statements that can be asked on a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,9 @@ pub struct Members {
     check: Option<Statement>,
     check_without_tenant: Option<Statement>,
     authorize: Option<Statement>,
+    /// For what can be answered without a slow hash. Where these lack, the others answer everything.
+    check_at_once: Option<Statement>,
+    authorize_at_once: Option<Statement>,
 }
 
 /// Why a question cannot be asked. Each is a sentence for whoever runs the shim.
@@ -97,19 +102,26 @@ impl Members {
             check: CHECKS.into_iter().find_map(|wanted| find(wanted, Statement::check)),
             check_without_tenant: find(CHECK_WITHOUT_TENANT, Statement::check_without_tenant),
             authorize: DECISIONS.into_iter().find_map(|wanted| find(wanted, Statement::authorize)),
+            check_at_once: find(CHECK_AT_ONCE, Statement::check),
+            authorize_at_once: find(DECISION_AT_ONCE, Statement::authorize),
         }
     }
 
     /// For questions that are all of this kind.
-    pub fn statement(&self, questions: &[&Question]) -> Result<&Statement, Lack> {
+    pub fn statement(&self, questions: &[&Question], pace: Pace) -> Result<&Statement, Lack> {
         let are_checks = questions.iter().all(|question| matches!(question.asked, Asked::Check));
-        let (found, lack) = match are_checks {
+        let (found, at_once, lack) = match are_checks {
             true => {
                 let no_tenant = questions.iter().all(|question| question.tenant.is_empty());
                 let without = self.check_without_tenant.as_ref().filter(|_| no_tenant);
-                (self.check.as_ref().or(without), Lack::RightToCheck)
+                (self.check.as_ref().or(without), &self.check_at_once, Lack::RightToCheck)
             }
-            false => (self.authorize.as_ref(), Lack::RightToAuthorize),
+            false => (self.authorize.as_ref(), &self.authorize_at_once, Lack::RightToAuthorize),
+        };
+        // Where nothing could be asked after it, it is not asked either.
+        let found = match pace {
+            Pace::AtOnce => found.map(|patient| at_once.as_ref().unwrap_or(patient)),
+            Pace::Patient => found,
         };
         found.ok_or(if self.has_extension { lack } else { Lack::Extension })
     }
@@ -133,16 +145,38 @@ mod tests {
             ..Members::default()
         };
         let (none, some) = (question("", Asked::Check), question("venue", Asked::Check));
-        assert!(members.statement(&[&none]).is_ok());
-        assert_eq!(members.statement(&[&none, &some]), Err(Lack::RightToCheck));
+        assert!(members.statement(&[&none], Pace::AtOnce).is_ok());
+        assert_eq!(members.statement(&[&none, &some], Pace::AtOnce), Err(Lack::RightToCheck));
+    }
+
+    #[test]
+    fn what_takes_no_hash_is_asked_for_where_it_can_be() {
+        let statement = |name| Some(Statement::authorize(name, "true"));
+        let asked = question("", Asked::Authorize { scope: None });
+        let mut members = Members {
+            has_extension: true,
+            authorize_at_once: statement("quick"),
+            ..Members::default()
+        };
+        assert!(members.statement(&[&asked], Pace::AtOnce).is_err(), "what would be asked next?");
+        members.authorize = statement("slow");
+        let of = |members: &Members, pace| {
+            members.statement(&[&asked], pace).map(|found| found.text.contains("quick"))
+        };
+        assert_eq!(
+            [Pace::AtOnce, Pace::Patient].map(|pace| of(&members, pace)),
+            [Ok(true), Ok(false)]
+        );
+        members.authorize_at_once = None;
+        assert_eq!(of(&members, Pace::AtOnce), Ok(false));
     }
 
     #[test]
     fn what_is_lacking() {
         let asked = question("", Asked::Authorize { scope: None });
-        assert_eq!(Members::default().statement(&[&asked]), Err(Lack::Extension));
+        assert_eq!(Members::default().statement(&[&asked], Pace::AtOnce), Err(Lack::Extension));
         let members = Members { has_extension: true, ..Members::default() };
-        assert_eq!(members.statement(&[&asked]), Err(Lack::RightToAuthorize));
+        assert_eq!(members.statement(&[&asked], Pace::AtOnce), Err(Lack::RightToAuthorize));
         for lack in [Lack::Extension, Lack::RightToCheck, Lack::RightToAuthorize, Lack::Changing] {
             let sentence = lack.sentence();
             assert_eq!(serde_json::to_string(sentence).unwrap(), format!("\"{sentence}\""));

@@ -44,6 +44,7 @@ pub struct Metrics {
     database_errors: Family<Label, Counter>,
     pool: Family<Label, Gauge>,
     waiting: Gauge,
+    slow: Family<Label, Gauge>,
     with_stats: Gauge,
     lost_log_lines: Counter,
 }
@@ -84,6 +85,11 @@ impl Metrics {
                 &mut all,
                 "pool_waiting_requests",
                 "Requests that wait to be sent to Postgres",
+            ),
+            slow: add(
+                &mut all,
+                "slow_hash_places",
+                "Keys that take a slow hash: those that have a place, and those that wait for one",
             ),
             with_stats: add(
                 &mut all,
@@ -158,10 +164,12 @@ impl Metrics {
         lost_log_lines: u64,
         with_stats: bool,
     ) -> Result<String, std::fmt::Error> {
-        let Usage { in_use, idle, waiting } = *usage;
+        let Usage { in_use, idle, waiting, slow_in_use, slow_waiting } = *usage;
         self.pool.get_or_create(&[("state", "in_use")]).set(in_use);
         self.pool.get_or_create(&[("state", "idle")]).set(idle);
         self.waiting.set(waiting);
+        self.slow.get_or_create(&[("state", "in_use")]).set(slow_in_use);
+        self.slow.get_or_create(&[("state", "waiting")]).set(slow_waiting);
         self.with_stats.set(with_stats.into());
         self.lost_log_lines.inner().store(lost_log_lines, Ordering::Relaxed);
         let mut text = String::new();

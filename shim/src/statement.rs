@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
 
 /// About a key: where it came from, and the tenant whose key it has to be. Without `Debug`: a key is a secret.
 pub struct Question {
@@ -20,6 +21,14 @@ pub enum Asked {
     Check,
     /// What `apikey_authorize` says: the columns of `apikey_decision`.
     Authorize { scope: Option<String> },
+}
+
+/// Whether an answer may take a slow hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// It may not: the answer may be that it would.
+    AtOnce,
+    Patient,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +96,33 @@ impl<'a> Parameters<'a> {
     /// In the order of the types. A statement takes as many as it has types.
     pub fn all(&self) -> [&(dyn ToSql + Sync); TYPES.len()] {
         [&self.keys, &self.clients, &self.tenants, &self.scopes]
+    }
+}
+
+impl Question {
+    /// Whether the row says that only a slow hash can tell, and nothing else.
+    pub fn needs_hash(&self, row: &Row) -> Result<bool, Error> {
+        let said = self.said(row)?;
+        Ok(match self.asked {
+            Asked::Check => said == Some(r#"{"needs_hash":true}"#),
+            Asked::Authorize { .. } => said == Some("needs_hash"),
+        })
+    }
+
+    /// Whether the row says that the key is not valid.
+    pub fn is_refused(&self, row: &Row) -> Result<bool, Error> {
+        let said = self.said(row)?;
+        Ok(match self.asked {
+            Asked::Check => said.is_none(),
+            Asked::Authorize { .. } => said == Some("invalid_key"),
+        })
+    }
+
+    fn said<'r>(&self, row: &'r Row) -> Result<Option<&'r str>, Error> {
+        match self.asked {
+            Asked::Check => row.try_get(0),
+            Asked::Authorize { .. } => row.try_get("reason"),
+        }
     }
 }
 

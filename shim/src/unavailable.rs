@@ -18,6 +18,8 @@ pub enum Kind {
     Busy,
     /// So many requests wait already that it was not let in.
     Shed,
+    /// Too many secrets of one prefix, each of which would take a slow hash.
+    Hash,
     /// The server, its address, the password, TLS.
     Connect,
     /// The connection broke.
@@ -28,13 +30,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] =
-        [Self::Busy, Self::Shed, Self::Connect, Self::Lost, Self::Sql, Self::Timeout];
+    pub const ALL: [Self; 7] =
+        [Self::Busy, Self::Shed, Self::Hash, Self::Connect, Self::Lost, Self::Sql, Self::Timeout];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Busy => "busy",
             Self::Shed => "shed",
+            Self::Hash => "hash",
             Self::Connect => "connect",
             Self::Lost => "lost",
             Self::Sql => "sql",
@@ -49,6 +52,8 @@ pub enum Unavailable {
     Busy,
     /// So many wait for one that another is not let in.
     Crowded,
+    /// So many secrets of this prefix wait for a slow hash that another is not let in, or did not come to it.
+    Hashing(String),
     Pool(PoolError<CannotConnect>),
     Query(Error),
     /// The database or the role lacks what is asked.
@@ -61,6 +66,7 @@ impl Unavailable {
         match self {
             Self::Busy => Kind::Busy,
             Self::Crowded => Kind::Shed,
+            Self::Hashing(_) => Kind::Hash,
             Self::Pool(_) => Kind::Connect,
             Self::TooSlow(_) => Kind::Timeout,
             Self::Lacking(_) => Kind::Sql,
@@ -139,6 +145,10 @@ impl fmt::Display for Unavailable {
                 f.write_str("all connections of the pool were busy for too long (--pool-wait)")
             }
             Self::Crowded => f.write_str("too many requests wait for a connection (--pool-queue)"),
+            Self::Hashing(prefix) => write!(
+                f,
+                "too many secrets of the key {prefix}, which has no tag or is new to the server, would take a slow hash"
+            ),
             Self::Pool(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => {
                 f.write_str("connecting took too long (--request-timeout)")
             }

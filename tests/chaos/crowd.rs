@@ -1,8 +1,8 @@
 //! Very many clients who want nothing, or take very long to say what: `CHAOS_CROWD` of each kind (1000; 10,000 by
 //! `make chaos`).
 
-use crate::scene::{SLACK, Scene, assert_right};
-use apikey_tests::{Seen, eventually};
+use crate::scene::{SLACK, Scene, assert_right, p99};
+use apikey_tests::eventually;
 use rlimit::Resource;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -94,13 +94,6 @@ impl Member {
         let is_open = matches!(stream.read(&mut [0; 512]), Err(error) if error.kind() == ErrorKind::WouldBlock);
         self.stream = is_open.then_some(stream);
     }
-}
-
-fn p99(seen: &[Seen], during: std::ops::Range<Instant>) -> Duration {
-    let of = |seen: &&Seen| during.contains(&seen.at);
-    let mut times: Vec<_> = seen.iter().filter(of).map(|seen| seen.took).collect();
-    times.sort();
-    times[times.len() * 99 / 100]
 }
 
 /// A descriptor for each end: root may have as many as it takes; others as many as they may.

@@ -8,6 +8,7 @@ mod crowd;
 mod exhausted;
 mod extension;
 mod frozen;
+mod hashes;
 mod hosts;
 mod kills;
 mod pooler;

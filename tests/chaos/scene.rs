@@ -2,6 +2,7 @@
 
 use apikey_tests::{Asked, Cluster, Database, Load, Login, Seen, Shim, one, wrong_secret};
 use postgres::Client;
+use std::ops::Range;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -118,4 +119,11 @@ pub fn assert_recovered(seen: &[Seen], since: Instant, shim: &Shim) {
         let verdict = if seen.is_good { 200 } else { 401 };
         assert_eq!(seen.status, Some(verdict), "{seen:?}\n{}", shim.log());
     }
+}
+
+pub fn p99(seen: &[Seen], during: Range<Instant>) -> Duration {
+    let of = |seen: &&Seen| during.contains(&seen.at);
+    let mut times: Vec<_> = seen.iter().filter(of).map(|seen| seen.took).collect();
+    times.sort();
+    times[times.len() * 99 / 100]
 }

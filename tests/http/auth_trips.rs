@@ -1,7 +1,7 @@
 //! `/auth` and the keytest share round trips to Postgres, and no answers.
 
 use crate::trips::{PATIENT, hold, let_arrive, trips};
-use apikey_tests::{Answer, Database, Login, Shim, wrong_secret};
+use apikey_tests::{Answer, Database, Login, Shim, prove, wrong_secret};
 use std::io::Write;
 use std::net::TcpStream;
 
@@ -68,6 +68,7 @@ fn assert_answered(case: &Case, answer: &Answer) {
 fn each_gets_the_answer_to_its_own_question() {
     let mut database = Database::new();
     let (keys, cases) = cases(&database);
+    keys.iter().for_each(|key| prove(&mut database.superuser(), key));
     let login = logged_authorizer(&mut database);
     let flags = [&PATIENT[..], &["--pool-size", "1", "--trusted-proxy", "127.0.0.1"]].concat();
     let shim = Shim::start_as(&login, &database.conninfo(&login), &flags);

@@ -24,6 +24,7 @@ mod request_log;
 mod restarts;
 mod server_tls;
 mod settings;
+mod slow_hashes;
 mod sockets;
 mod tenants;
 mod tls;

@@ -48,7 +48,10 @@ fn requests_are_counted_and_timed() {
         ("apikey_pool_connections_max{}".to_owned(), 7.0),
         ("apikey_pool_connections{state=in_use}".to_owned(), 0.0),
         ("apikey_pool_waiting_requests{}".to_owned(), 0.0),
+        ("apikey_slow_hash_places{state=in_use}".to_owned(), 0.0),
+        ("apikey_slow_hash_places{state=waiting}".to_owned(), 0.0),
         ("apikey_database_errors_total{kind=connect}".to_owned(), 0.0),
+        ("apikey_database_errors_total{kind=hash}".to_owned(), 0.0),
         ("apikey_log_lines_lost_total{}".to_owned(), 0.0),
         (format!("apikey_build_info{{version={}}}", env!("CARGO_PKG_VERSION")), 1.0),
     ] {

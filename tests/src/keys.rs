@@ -9,6 +9,14 @@ pub fn wrong_secret(key: &str) -> String {
     format!("{rest}{}", if last == "x" { "y" } else { "x" })
 }
 
+/// Has the server remember that a key matches its hash.
+pub fn prove(client: &mut Client, key: &str) {
+    let check =
+        "SELECT apikey.check_key($1, NULL, k.tenant)::text FROM apikey.key AS k WHERE prefix = $2";
+    let answer: Option<String> = client.query_one(check, &[&key, &&key[..8]]).unwrap().get(0);
+    assert!(answer.is_some(), "{} is not valid", &key[..8]);
+}
+
 /// A row of `apikey_stats`: how often since the server started.
 pub fn stat(client: &mut Client, name: &str) -> u64 {
     let value = format!("SELECT value FROM apikey_stats WHERE name = '{name}'");

@@ -31,7 +31,7 @@ pub use database::{Database, Login, one};
 pub use django::Django;
 pub use error::{Refusal, refused};
 pub use example_shop::ExampleShop;
-pub use keys::{stat, wrong_secret};
+pub use keys::{prove, stat, wrong_secret};
 pub use load::{Asked, Load, Seen};
 pub use pgbouncer::Pgbouncer;
 pub use processes::{Frozen, signal};

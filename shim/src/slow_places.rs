@@ -1,0 +1,224 @@
+//! Questions that take a slow hash have places of their own, so that they never hold what others need. A prefix has one of
+//! them at a time, for which its secrets wait, a few of them; and a wrong secret earns it a rest, since hashing takes the
+//! processors that others need.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{
+    AcquireError, Mutex as Turns, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// Different secrets of a prefix, of which one at most is right: the one that is asked about, and those that wait.
+const SECRETS: usize = 4;
+
+/// After a wrong secret its prefix rests for so many times what that took, which leaves it a fifth of one processor.
+const REST: u32 = 4;
+
+/// What it took may have been waiting for others.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+pub struct SlowPlaces {
+    places: Arc<Semaphore>,
+    size: usize,
+    prefixes: Mutex<HashMap<String, Prefix>>,
+}
+
+struct Prefix {
+    /// What becomes of each is told by the end of its channel.
+    keys: HashMap<String, watch::Receiver<()>>,
+    turns: Arc<Turns<()>>,
+    rests_until: Instant,
+}
+
+pub enum Role {
+    /// To ask, in its turn.
+    First(Visit),
+    /// Somebody asks about the same key. Once he has his answer, a right one needs no hash any more.
+    Companion(End),
+}
+
+/// Too many secrets of its prefix wait already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowded;
+
+pub struct End(watch::Receiver<()>);
+
+/// Lasts until it is dropped.
+pub struct Visit {
+    places: Arc<SlowPlaces>,
+    prefix: String,
+    key: String,
+    turns: Arc<Turns<()>>,
+    _end: watch::Sender<()>,
+}
+
+/// The right to ask now.
+pub struct Place {
+    since: Instant,
+    _turn: OwnedMutexGuard<()>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl SlowPlaces {
+    pub fn new(size: usize) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(size));
+        Arc::new(Self { places, size, prefixes: Mutex::default() })
+    }
+
+    pub fn join(self: &Arc<Self>, key: &str) -> Result<Role, Crowded> {
+        let prefix = key.split('.').next().unwrap_or_default();
+        let now = Instant::now();
+        let mut prefixes = self.prefixes();
+        prefixes.retain(|_, known| !known.keys.is_empty() || known.rests_until > now);
+        let known = prefixes.entry(prefix.to_owned()).or_insert_with(|| Prefix {
+            keys: HashMap::new(),
+            turns: Arc::default(),
+            rests_until: now,
+        });
+        if let Some(end) = known.keys.get(key) {
+            return Ok(Role::Companion(End(end.clone())));
+        }
+        if known.keys.len() >= SECRETS {
+            return Err(Crowded);
+        }
+        let (sender, receiver) = watch::channel(());
+        known.keys.insert(key.to_owned(), receiver);
+        Ok(Role::First(Visit {
+            places: self.clone(),
+            prefix: prefix.to_owned(),
+            key: key.to_owned(),
+            turns: known.turns.clone(),
+            _end: sender,
+        }))
+    }
+
+    /// How many are taken, and how many keys wait for one.
+    pub fn usage(&self) -> (usize, usize) {
+        let keys: usize = self.prefixes().values().map(|prefix| prefix.keys.len()).sum();
+        let in_use = self.size - self.places.available_permits();
+        (in_use, keys.saturating_sub(in_use))
+    }
+
+    fn prefixes(&self) -> MutexGuard<'_, HashMap<String, Prefix>> {
+        self.prefixes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    pub async fn come(mut self) {
+        // Nothing is sent: the end of the channel is an error.
+        let _ = self.0.changed().await;
+    }
+}
+
+impl Visit {
+    /// Waits for the turn among its prefix's, the end of a rest, and a place.
+    pub async fn place(&self) -> Result<Place, AcquireError> {
+        let turn = self.turns.clone().lock_owned().await;
+        let rests_until = self.places.prefixes().get(&self.prefix).map(|known| known.rests_until);
+        sleep_until(rests_until.unwrap_or_else(Instant::now)).await;
+        let place = self.places.places.clone().acquire_owned().await?;
+        Ok(Place { since: Instant::now(), _turn: turn, _place: place })
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The secret was wrong, says the answer.
+    pub fn was_wrong(&self, place: &Place) {
+        let now = Instant::now();
+        let rest = ((now - place.since) * REST).min(LONGEST_REST);
+        if let Some(known) = self.places.prefixes().get_mut(&self.prefix) {
+            known.rests_until = now + rest;
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(known) = self.places.prefixes().get_mut(&self.prefix) {
+            known.keys.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use tokio::time::{sleep, timeout};
+
+    fn first(places: &Arc<SlowPlaces>, key: &str) -> Visit {
+        match places.join(key) {
+            Ok(Role::First(visit)) => visit,
+            _ => panic!("{key} is not the first"),
+        }
+    }
+
+    async fn is_ready(future: impl Future) -> bool {
+        timeout(Duration::ZERO, pin!(future)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_prefix_has_one_place_and_others_have_the_rest() {
+        let places = SlowPlaces::new(2);
+        let [one, two] = ["AAAAAAAA.1", "AAAAAAAA.2"].map(|key| first(&places, key));
+        let place = one.place().await.unwrap();
+        assert!(!is_ready(two.place()).await);
+        assert_eq!(places.usage(), (1, 1));
+        let other = first(&places, "BBBBBBBB.1");
+        let others = other.place().await.unwrap();
+        let third = first(&places, "CCCCCCCC.1");
+        assert!(!is_ready(third.place()).await, "both places are taken");
+        drop((others, place));
+        assert!(is_ready(two.place()).await && is_ready(third.place()).await);
+    }
+
+    #[tokio::test]
+    async fn few_secrets_of_a_prefix_wait_and_any_number_with_the_same() {
+        let places = SlowPlaces::new(1);
+        let visits =
+            ["1", "2", "3", "4"].map(|secret| first(&places, &format!("AAAAAAAA.{secret}")));
+        assert!(matches!(places.join("AAAAAAAA.5"), Err(Crowded)));
+        let Ok(Role::Companion(end)) = places.join("AAAAAAAA.1") else { panic!() };
+        let Ok(Role::Companion(second)) = places.join("AAAAAAAA.1") else { panic!() };
+        assert!(!is_ready(end.come()).await);
+        drop(visits);
+        assert!(is_ready(second.come()).await);
+        assert!(matches!(places.join("AAAAAAAA.5"), Ok(Role::First(_))));
+        assert_eq!(places.usage(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_secret_earns_its_prefix_a_rest_and_no_other() {
+        let places = SlowPlaces::new(1);
+        let wrong = first(&places, "AAAAAAAA.1");
+        let place = wrong.place().await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        let taken = place.since.elapsed();
+        wrong.was_wrong(&place);
+        let end = places.prefixes()["AAAAAAAA"].rests_until;
+        assert!(end >= place.since + 5 * taken);
+        drop((place, wrong));
+        assert!(is_ready(first(&places, "BBBBBBBB.1").place()).await);
+        // It is known until it is over, and a turn is had after that.
+        let next = first(&places, "AAAAAAAA.2");
+        let place = next.place().await.unwrap();
+        assert!(place.since >= end);
+    }
+
+    #[tokio::test]
+    async fn who_is_gone_is_forgotten() {
+        let places = SlowPlaces::new(1);
+        drop(first(&places, "AAAAAAAA.1"));
+        drop(first(&places, "BBBBBBBB.1"));
+        assert!(!places.prefixes().contains_key("AAAAAAAA"));
+    }
+}
