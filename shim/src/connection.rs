@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
@@ -30,11 +31,26 @@ const LINGER_BYTES: u64 = 256 * 1024;
 /// Serves requests until the client leaves, breaks the rules, or has to end.
 pub async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
     let _open = server.app.metrics.connection();
-    let service = service_fn(|request: Request<Incoming>| {
-        Box::pin(async move { Ok::<_, Infallible>(answer(server, peer, place, &request).await) })
+    let respond =
+        |request: Request<Incoming>| async move { answer(server, peer, place, &request).await };
+    let socket = Socket::new(stream, server.limits.header_time);
+    let refuse = |problem| server.app.refuse(peer, problem);
+    converse(&server.http1, socket, place, respond, refuse).await;
+}
+
+/// The same with any server's answers, and with its words for requests that never become one.
+pub async fn converse<F: Future<Output = Answer>>(
+    http: &http1::Builder,
+    socket: Socket,
+    place: &Place,
+    respond: impl Fn(Request<Incoming>) -> F,
+    refuse: impl Fn(Problem) -> Answer,
+) {
+    let service = service_fn(|request| {
+        let answer = respond(request);
+        Box::pin(async { Ok::<_, Infallible>(answer.await) })
     });
-    let io = TokioIo::new(Socket::new(stream, server.limits.header_time));
-    let mut connection = server.http1.serve_connection(io, service);
+    let mut connection = http.serve_connection(TokioIo::new(socket), service);
 
     let outcome = {
         let mut ending = poll_fn(|cx| connection.poll_without_shutdown(cx));
@@ -58,8 +74,7 @@ pub async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
             unanswered(&error, socket.held_back(), &parts.read_buf)
         }
     };
-    let farewell =
-        close(socket.into_stream(), problem.map(|problem| server.app.refuse(peer, problem)));
+    let farewell = close(socket.into_stream(), problem.map(refuse));
     // The bound is for the farewell as a whole: a client that neither reads nor leaves. When somebody else
     // wants its place, or has it, there is no time.
     place.done();

@@ -6,12 +6,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use listenfd::ListenFd;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::time::sleep;
+use tracing::warn;
 
 use crate::listen_address::ListenAddress;
 use crate::peer::Peer;
+use crate::places::{Place, Places};
 use crate::retirement;
 use crate::stream::Stream;
 
@@ -107,8 +112,39 @@ fn take(passed: &mut ListenFd) -> io::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
+/// A port of another server than the one for clients.
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self { socket: Socket::Tcp(listener), is_passed: false }
+    }
+}
+
 impl Listener {
-    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    /// The next connection, with its place, once there is one. Giving up loses nobody: between accepting and having
+    /// a place there is nothing to wait for.
+    pub async fn admit(&self, places: &Arc<Places>) -> (Stream, Peer, Place) {
+        places.room().await;
+        let (stream, peer) = self.next().await;
+        (stream, peer, places.enter())
+    }
+
+    /// Errors of accept(2) are about one client, or pass: they never end the server.
+    async fn next(&self) -> (Stream, Peer) {
+        loop {
+            match self.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_of_one_client(&error) => {}
+                Err(error) => {
+                    // Out of descriptors or memory: the waiting client stays ready, so without a
+                    // pause this would spin.
+                    warn!(%error, "cannot accept connections");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
@@ -141,4 +177,8 @@ impl Listener {
         }
         !self.is_passed
     }
+}
+
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }

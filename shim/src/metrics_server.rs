@@ -11,15 +11,18 @@ use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tracing::debug;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::extension_stats::Stats;
+use crate::listener::Listener;
+use crate::places::{Place, Places};
 use crate::problem::{Answer, Problem, content};
 use crate::routes::App;
+use crate::stream::Stream;
 
 /// Scrapes at once; a Prometheus or two make one each in 15 s or so.
 const CONNECTIONS: usize = 8;
@@ -38,25 +41,28 @@ struct Exporter {
 /// Serves until it is dropped.
 pub async fn run(listener: TcpListener, app: Arc<App>, lost_log_lines: ErrorCounter) {
     let exporter = Arc::new(Exporter { app, lost_log_lines, asking: Mutex::new(()) });
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(slot) = slots.clone().acquire_owned().await {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, perhaps, of which the server proper tells.
-            sleep(Duration::from_millis(100)).await;
-            continue;
-        };
+    let (listener, places) =
+        (Listener::from(listener), Places::new(CONNECTIONS, Duration::ZERO, "--metrics-listen"));
+    loop {
+        let (stream, _, place) = listener.admit(&places).await;
         let exporter = exporter.clone();
         tokio::spawn(async move {
-            let _ = timeout(PATIENCE, serve(exporter, stream)).await;
-            drop(slot);
+            tokio::select! {
+                _ = timeout(PATIENCE, serve(&exporter, stream, &place)) => {}
+                () = place.taken() => {}
+            }
         });
     }
 }
 
-async fn serve(exporter: Arc<Exporter>, stream: TcpStream) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let exporter = exporter.clone();
-        async move { Ok::<_, Infallible>(exporter.answer(&request).await) }
+async fn serve(exporter: &Exporter, stream: Stream, place: &Place) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let _answering = place.answering();
+        let answer = match place.is_turned_away() {
+            true => Problem::Unavailable.answer(),
+            false => exporter.answer(&request).await,
+        };
+        Ok::<_, Infallible>(answer)
     });
     let http =
         http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);

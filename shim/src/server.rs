@@ -1,7 +1,6 @@
 //! Accepting connections, up to a bound, until told to stop.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,18 +8,16 @@ use hyper::server::conn::{http1, http2 as hyper_http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::http2;
 use crate::listener::Listener;
 use crate::opening;
-use crate::peer::Peer;
 use crate::peers::Peers;
 use crate::places::Places;
 use crate::routes::App;
 use crate::server_tls::ServerTls;
-use crate::stream::Stream;
 
 /// After SIGTERM, for connections that are being made: their last packet is on the way.
 const LAST_ARRIVALS: Duration = Duration::from_millis(200);
@@ -33,6 +30,14 @@ pub struct ServerLimits {
     pub header_bytes: usize,
     pub header_time: Duration,
     pub shutdown: Duration,
+}
+
+impl ServerLimits {
+    /// For as many connections; `of` tells the log whose they are.
+    pub fn places(&self, of: &'static str) -> Arc<Places> {
+        let grace = LAST_REQUESTS.min(self.shutdown / 2);
+        Places::new(self.connections as usize, grace, of)
+    }
 }
 
 /// What comes before HTTP.
@@ -54,8 +59,7 @@ pub struct Server {
 
 impl Server {
     pub fn new(app: Arc<App>, limits: ServerLimits, doors: Doors) -> Arc<Self> {
-        let grace = LAST_REQUESTS.min(limits.shutdown / 2);
-        let places = Places::new(limits.connections as usize, grace);
+        let places = limits.places("--max-connections");
         let (http1, http2) = (http1(&limits), http2::builder(&limits));
         Arc::new(Self { app, limits, doors, http1, http2, places })
     }
@@ -91,22 +95,17 @@ impl Server {
         }
     }
 
-    /// Until it is dropped, which loses nobody: between accepting and serving there is nothing to wait for.
+    /// Until it is dropped, which loses nobody.
     async fn accept(self: &Arc<Self>, listener: &Listener) {
         loop {
-            self.places.room().await;
-            let (stream, peer) = next(listener).await;
-            self.serve(stream, peer);
+            let (stream, peer, place) = listener.admit(&self.places).await;
+            let (server, place) = (self.clone(), Arc::new(place));
+            tokio::spawn(async move { opening::serve(&server, stream, peer, &place).await });
         }
-    }
-
-    fn serve(self: &Arc<Self>, stream: Stream, peer: Peer) {
-        let (server, place) = (self.clone(), Arc::new(self.places.enter()));
-        tokio::spawn(async move { opening::serve(&server, stream, peer, &place).await });
     }
 }
 
-fn http1(limits: &ServerLimits) -> http1::Builder {
+pub fn http1(limits: &ServerLimits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         // From the first moment of a connection, and from the end of each answer.
@@ -116,24 +115,4 @@ fn http1(limits: &ServerLimits) -> http1::Builder {
         // A client may close its sending side and still wait for the answer.
         .half_close(true);
     http
-}
-
-/// Errors of accept(2) are about one client, or pass: they never end the server.
-async fn next(listener: &Listener) -> (Stream, Peer) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) if is_of_one_client(&error) => {}
-            Err(error) => {
-                // Out of descriptors or memory: the waiting client stays ready, so without a
-                // pause this would spin.
-                warn!(%error, "cannot accept connections");
-                sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }

@@ -116,6 +116,17 @@ fn they_are_read_at_their_own_address_and_nowhere_else() {
     assert!(!without.log().contains("/metrics"), "{}", without.log());
 }
 
+/// Many times as many as there are places, each of which would be its own for ten seconds.
+#[test]
+fn who_is_silent_keeps_nobody_from_reading() {
+    let shim = Shim::start(&mut Database::new(), &ON);
+    let address = shim.metrics_address();
+    let silent: Vec<_> = (0..80).map(|_| TcpStream::connect(address).unwrap()).collect();
+    eventually("there is a place", || shim.ask_for_metrics("GET", "/metrics").status() == 200);
+    assert_eq!(shim.ask_for_metrics("GET", "/metrics").status(), 200);
+    drop(silent);
+}
+
 #[test]
 fn promtool_has_nothing_to_complain_of() {
     let mut database = Database::new();

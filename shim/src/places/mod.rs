@@ -30,12 +30,14 @@ pub struct Places {
     stopping: AtomicBool,
     crowd: Mutex<Crowd>,
     somebody_left: Notify,
+    /// Whose places these are, for the log.
+    of: &'static str,
     sent_away: Seldom,
     turned_away: Seldom,
 }
 
 impl Places {
-    pub fn new(limit: usize, grace: Duration) -> Arc<Self> {
+    pub fn new(limit: usize, grace: Duration, of: &'static str) -> Arc<Self> {
         Arc::new(Self {
             limit,
             grace,
@@ -43,6 +45,7 @@ impl Places {
             stopping: AtomicBool::new(false),
             crowd: Mutex::default(),
             somebody_left: Notify::new(),
+            of,
             sent_away: Seldom::new(),
             turned_away: Seldom::new(),
         })
@@ -70,13 +73,14 @@ impl Places {
             if let Some(count) = self.sent_away.count() {
                 warn!(
                     count,
-                    "clients that kept us waiting lose their places to others (--max-connections)"
+                    of = self.of,
+                    "clients that kept us waiting lose their places to others"
                 );
             }
         }
         let is_turned_away = crowd.served() >= self.limit;
         if is_turned_away && let Some(count) = self.turned_away.count() {
-            warn!(count, "too many clients at once (--max-connections): some get a 503");
+            warn!(count, of = self.of, "too many clients at once: some get a 503");
         }
         let state = crowd.enter(since, is_turned_away);
         drop(crowd);
@@ -129,7 +133,7 @@ mod tests {
     const MOMENT: Duration = WELCOME.saturating_add(Duration::from_millis(10));
 
     fn full(limit: usize) -> (Arc<Places>, Vec<Place>) {
-        let places = Places::new(limit, Duration::ZERO);
+        let places = Places::new(limit, Duration::ZERO, "test");
         let taken = (0..limit).map(|_| places.enter()).collect();
         (places, taken)
     }
