@@ -192,6 +192,11 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_ADMIN_TLS", help_heading = "Admin page")]
     pub admin_tls: bool,
 
+    /// Names that browsers have for the admin page, beside localhost, 127.0.0.1, [::1] and the address of
+    /// --admin-listen, separated by commas. A request for another one gets a 421
+    #[arg(long, env = "APIKEY_ADMIN_HOST", value_name = "HOSTS", help_heading = "Admin page")]
+    pub admin_host: Vec<String>,
+
     /// After how long without a request a session of the admin page ends
     #[arg(long, env = "APIKEY_ADMIN_SESSION_IDLE", value_name = "DURATION",
           help_heading = "Admin page", default_value = "15m", value_parser = session_time)]
@@ -201,6 +206,12 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_ADMIN_SESSION_TOTAL", value_name = "DURATION",
           help_heading = "Admin page", default_value = "8h", value_parser = session_time)]
     pub admin_session_total: Duration,
+
+    /// After how long whoever has a session of the admin page signs in to Postgres anew with the password that he gave,
+    /// unseen; a session that cannot ends
+    #[arg(long, env = "APIKEY_ADMIN_RECHECK", value_name = "DURATION",
+          help_heading = "Admin page", default_value = "1m", value_parser = recheck)]
+    pub admin_recheck: Duration,
 
     /// Sessions of the admin page, at most; each may hold a connection to Postgres
     #[arg(long, env = "APIKEY_ADMIN_SESSIONS", value_name = "COUNT", help_heading = "Admin page",
@@ -274,6 +285,14 @@ fn session_time(text: &str) -> Result<Duration, String> {
         Ok(_) => Err("it must be between 100ms and 7days".into()),
         Err(_) => Err("it is no duration such as 15m or 8h".into()),
     }
+}
+
+/// Nobody is to be here for longer than a minute with a password that is not valid any more.
+fn recheck(text: &str) -> Result<Duration, String> {
+    session_time(text)
+        .ok()
+        .filter(|duration| *duration <= Duration::from_secs(60))
+        .ok_or_else(|| "it must be between 100ms and 1m".into())
 }
 
 impl Arguments {

@@ -121,7 +121,8 @@ fn start(settings: Settings) -> Result<(), Failure> {
     let passed = ListenFd::from_env();
     let log = log::start(settings.log, settings.log_format)
         .map_err(|error| internal(io::Error::other(error)))?;
-    raise_descriptor_limit(u64::from(settings.limits.connections + settings.pool_size));
+    let of_admin = settings.admin.as_ref().map_or(0, admin::Settings::descriptors);
+    raise_descriptor_limit(u64::from(settings.limits.connections + settings.pool_size) + of_admin);
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(half_of_the_processors())

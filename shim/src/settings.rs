@@ -9,7 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::uses::Uses;
-use crate::admin::{self, Door, Lifetimes};
+use crate::admin::{self, Door, Hosts, Lifetimes};
 use crate::arguments::Arguments;
 use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
@@ -28,7 +28,7 @@ use crate::routes::App;
 use crate::server::{Doors, ServerLimits};
 use crate::server_tls::ServerTls;
 use crate::tenant::Tenancy;
-use crate::tenant_by_host::Hosts;
+use crate::tenant_by_host;
 
 pub struct Settings {
     pub listen: Vec<ListenAddress>,
@@ -65,7 +65,13 @@ impl Settings {
         let log = log::filter(&arguments.log, arguments.log_requests);
         let tenancy = tenancy(&arguments)?;
         let tls = server_tls(&arguments)?;
-        let admin = admin(&arguments, tls.clone())?;
+        let limits = ServerLimits {
+            connections: arguments.max_connections,
+            header_bytes: arguments.max_header_bytes as usize,
+            header_time: arguments.header_timeout,
+            shutdown: arguments.shutdown_timeout,
+        };
+        let admin = admin(&arguments, tls.clone(), limits)?;
         let key_header = arguments.key_header.as_deref().unwrap_or_default();
         let key_header = of("key-header", KeyHeader::parse(key_header))?;
         Ok(Self {
@@ -77,12 +83,7 @@ impl Settings {
             log: of("log", log)?,
             log_format: arguments.log_format,
             metrics_listen: arguments.metrics_listen,
-            limits: ServerLimits {
-                connections: arguments.max_connections,
-                header_bytes: arguments.max_header_bytes as usize,
-                header_time: arguments.header_timeout,
-                shutdown: arguments.shutdown_timeout,
-            },
+            limits,
             doors: Doors {
                 balancers: of("proxy-protocol", Peers::parse(items(&arguments.proxy_protocol)))?,
                 tls,
@@ -132,7 +133,8 @@ fn challenge(realm: &str) -> Result<HeaderValue, String> {
 
 /// An empty value is no setting here, too: keys of tenants are then refused, never taken.
 fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
-    let hosts = of("tenant-by-host", Hosts::parse(items(&arguments.tenant_by_host)))?;
+    let hosts =
+        of("tenant-by-host", tenant_by_host::Hosts::parse(items(&arguments.tenant_by_host)))?;
     match arguments.tenant.as_deref().filter(|tenant| !tenant.is_empty()) {
         None if hosts.is_empty() => Ok(Tenancy::None),
         None => Ok(Tenancy::ByHost(hosts)),
@@ -166,11 +168,13 @@ fn proxies(arguments: &Arguments) -> Result<TrustedProxies, Invalid> {
 fn admin(
     arguments: &Arguments,
     tls: Option<Arc<ServerTls>>,
+    limits: ServerLimits,
 ) -> Result<Option<admin::Settings>, Invalid> {
     let tls = tls.filter(|_| arguments.admin_tls);
     if arguments.admin_tls && tls.is_none() {
         return of("admin-tls", Err("--tls-certificate is missing".into()));
     }
+    let hosts = of("admin-host", Hosts::parse(items(&arguments.admin_host)))?;
     let Some(listen) = arguments.admin_listen else { return Ok(None) };
     let times = Times { connect: arguments.connect_timeout, request: arguments.request_timeout };
     let connector = of("database", connector(&arguments.database, &times))?;
@@ -180,13 +184,17 @@ fn admin(
         tls,
         door: Door::new(&config, to_database, arguments.request_timeout),
         proxies: proxies(arguments)?,
+        hosts,
         lifetimes: Lifetimes {
             idle: arguments.admin_session_idle,
             total: arguments.admin_session_total,
         },
         sessions: arguments.admin_sessions as usize,
-        header_time: arguments.header_timeout,
-        header_bytes: arguments.max_header_bytes as usize,
+        recheck: arguments.admin_recheck,
+        limits: ServerLimits {
+            connections: admin::connections(arguments.admin_sessions),
+            ..limits
+        },
         request_time: arguments.request_timeout,
         uses: Arc::new(Uses::default()),
     }))

@@ -47,7 +47,7 @@ impl Tenancy {
 
 /// An absolute request target outranks `Host` (RFC 9112, 3.2.2). Two `Host` lines name nobody. No
 /// other header counts: every client can write X-Forwarded-Host, and many proxies pass it on.
-fn requested<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+pub fn requested<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let mut lines = headers.get_all(header::HOST).iter();
     let line = lines.next();
     if lines.next().is_some() {

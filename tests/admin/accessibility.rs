@@ -48,8 +48,8 @@ fn each_page(language: &str, mut look: impl FnMut(&Browser, &str)) {
     stranger.write("password", "wrong");
     stranger.enter();
     look(&stranger, "/sign-in, refused");
-    venue.sign_in(&stranger, "eve");
-    look(&stranger, "/keys, without rights");
+    venue.try_to_sign_in(&stranger, "eve");
+    look(&stranger, "/sign-in, without rights");
 
     let browser = venue.browser_of("ada", language);
     for page in venue.pages(&prefix) {

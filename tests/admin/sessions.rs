@@ -35,14 +35,15 @@ fn a_session_has_an_end_in_any_case() {
 #[test]
 fn whoever_has_another_password_since_signs_in_again() {
     let venue = Venue::new(&[]);
-    let browser = venue.browser_of("eve", "en");
+    let browser = venue.browser_of("bob", "en");
     venue.database.superuser().batch_execute(
-        "ALTER ROLE eve PASSWORD 'another'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'eve'",
+        "ALTER ROLE bob PASSWORD 'another'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bob'",
     ).unwrap();
     eventually("the session ends", || {
         browser.reload();
         browser.path().starts_with("/sign-in")
     });
+    browser.assert_reads("no longer lets your role in");
 }
 
 /// Ten wrong passwords, and the right one is not even tried.

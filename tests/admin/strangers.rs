@@ -5,12 +5,12 @@ use crate::venue::Venue;
 use apikey_tests::eventually;
 
 #[test]
-fn a_role_without_rights_reads_a_plain_sentence() {
+fn a_role_with_few_rights_reads_a_plain_sentence() {
     let venue = Venue::new(&[]);
     let key = venue.database.key("'event'");
     let prefix = &key[..8];
     for (language, sentence) in [("en", "may not"), ("fr", "n’a pas le droit")] {
-        let browser = venue.browser_of("eve", language);
+        let browser = venue.browser_of("carl", language);
         for page in [
             "/keys".to_owned(),
             "/keys/new".to_owned(),
@@ -26,6 +26,19 @@ fn a_role_without_rights_reads_a_plain_sentence() {
             }
         }
         assert!(!browser.text().contains("API KEY"), "no button that would do nothing");
+    }
+}
+
+#[test]
+fn a_role_without_rights_is_told_so_and_stays_out() {
+    let venue = Venue::new(&[]);
+    for (language, sentence) in [("en", "may not do anything here"), ("fr", "de rien faire ici")] {
+        let browser = Browser::new(language);
+        venue.try_to_sign_in(&browser, "eve");
+        browser.assert_path("/sign-in");
+        browser.assert_reads(sentence);
+        browser.go(&venue.url("/keys"));
+        assert!(browser.path().starts_with("/sign-in"), "{}", browser.url());
     }
 }
 

@@ -84,7 +84,7 @@ fn requests_that_are_no_forms_are_refused() {
     // A form that never comes to its end.
     let address = office.shim.admin_url("").replace("http://", "");
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = "POST /sign-in HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\nConnection: close\r\n\r\nrole=";
+    let head = "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\nConnection: close\r\n\r\nrole=";
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(apikey_tests::Answer::read(stream).status(), 408);
     assert_eq!(office.sql("SELECT count(*) FROM apikey.key"), "0");

@@ -3,13 +3,16 @@
 mod answers;
 mod any_values;
 mod chart;
+mod crowd;
 mod editing;
 mod forged;
+mod hosts;
 mod moved_in;
 mod neighbours;
 mod new_key;
 mod office;
 mod outages;
+mod recheck;
 mod sessions;
 mod sign_in;
 mod strangers;

@@ -51,6 +51,13 @@ impl Office {
         visitor
     }
 
+    /// Connections of people to Postgres.
+    pub fn connections(&self) -> String {
+        self.sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'apikey-admin%'",
+        )
+    }
+
     pub fn sql(&self, statement: &str) -> String {
         one(&mut self.database.superuser(), statement).unwrap_or_default()
     }
@@ -115,6 +122,13 @@ impl Visitor {
     /// The file that curl keeps cookies in.
     pub fn jar(&self) -> String {
         self.files.path().join("cookies").to_str().unwrap().to_owned()
+    }
+
+    /// One of the cookies, as a browser sends it.
+    pub fn cookie(&self, name: &str) -> String {
+        let jar = std::fs::read_to_string(self.jar()).unwrap();
+        let line = jar.lines().find(|line| line.contains(name)).unwrap();
+        format!("{name}={}", line.split('\t').next_back().unwrap())
     }
 
     /// Another browser that has somehow got hold of the cookies.

@@ -46,22 +46,3 @@ fn what_takes_too_long_is_given_up() {
     eventually("the page works again", || ada.get("/keys").status() == 200);
     assert_eq!(office.sql("SELECT status FROM apikeys"), "active");
 }
-
-/// A password that was changed meanwhile, or a role that is gone, is asked for again.
-#[test]
-fn who_cannot_come_back_is_out() {
-    let office = Office::open(&[]);
-    let mut ada = office.desk_of(&office.ada);
-    assert_eq!(ada.get("/keys").status(), 200);
-    let role = &office.ada.role;
-    office
-        .database
-        .superuser()
-        .batch_execute(&format!("ALTER ROLE {role} PASSWORD 'another'"))
-        .unwrap();
-    office.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'apikey-admin%'");
-    eventually("the session ends", || {
-        let answer = ada.get("/keys");
-        answer.status() == 303 && answer.header("location").unwrap().contains("ended=1")
-    });
-}

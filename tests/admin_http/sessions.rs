@@ -23,11 +23,7 @@ fn a_stolen_cookie_is_worth_nothing_after_signing_out() {
     assert!(is_out(&thief.post(&format!("/keys/{}/revoke", &key[..8]), &[])));
     assert_eq!(office.sql("SELECT status FROM apikeys"), "active");
     // The connection of the role is gone, too.
-    eventually("the connection ends", || {
-        office.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'apikey-admin%'",
-        ) == "0"
-    });
+    eventually("the connection ends", || office.connections() == "0");
 }
 
 #[test]
@@ -56,20 +52,14 @@ fn the_name_of_a_session_is_new_at_each_sign_in() {
     let mut ada = office.desk_of(&office.ada);
     ada.get("/keys");
     let thief = ada.thief();
-    let name = |jar: String| {
-        let cookies = std::fs::read_to_string(jar).unwrap();
-        let line = cookies.lines().find(|line| line.contains("apikey-session")).unwrap().to_owned();
-        line.split('\t').next_back().unwrap().to_owned()
-    };
-    let before = name(ada.jar());
-    assert_eq!(before.len(), 64);
+    let before = ada.cookie("apikey-session");
+    assert_eq!(before.len(), "apikey-session=".len() + 64);
     // The form that somebody else left open in this browser.
-    let sign_in = std::fs::read_to_string(ada.jar()).unwrap();
-    let token = sign_in.lines().find(|line| line.contains("apikey-sign-in")).unwrap();
-    let token = token.split('\t').next_back().unwrap();
+    let token = ada.cookie("apikey-sign-in");
+    let token = token.strip_prefix("apikey-sign-in=").unwrap();
     let fields = [("role", office.ada.role.as_str()), ("password", &office.ada.password)];
     assert_eq!(ada.post_with(token, "/sign-in", &fields).status(), 303);
-    assert_ne!(name(ada.jar()), before);
+    assert_ne!(ada.cookie("apikey-session"), before);
     assert!(is_out(&thief.ask("/keys", &[])));
     let planted = "0".repeat(64);
     let cookie = format!("apikey-session={planted}");
@@ -82,12 +72,42 @@ fn there_are_no_more_sessions_than_allowed() {
     let mut desks: Vec<_> = (0..3).map(|_| office.desk_of(&office.ada)).collect();
     let out: Vec<_> = desks.iter_mut().map(|desk| is_out(&desk.get("/keys"))).collect();
     assert_eq!(out, [true, false, false], "the one that was unused for longest ended");
-    assert_eq!(
-        office.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'apikey-admin%'"
-        ),
-        "2"
-    );
+    eventually("their connections end, too", || office.connections() == "2");
+}
+
+/// Whoever has nothing to do here takes up no place, however often he proves who he is.
+#[test]
+fn a_role_without_rights_ends_nobodys_session() {
+    let office = Office::open(&["--admin-sessions", "2"]);
+    let mut desks = [office.desk_of(&office.ada), office.desk_of(&office.audrey)];
+    for n in 0..21 {
+        let answer = office.visitor().sign_in(&office.stranger);
+        assert_eq!(answer.header("set-cookie"), None);
+        let said = if n < 10 { "may not do anything here" } else { "Too many attempts" };
+        assert!(answer.body.contains(said), "{}", answer.body);
+    }
+    for desk in &mut desks {
+        assert_eq!(desk.get("/keys").status(), 200);
+    }
+    eventually("nothing is left of it", || office.connections() == "2");
+}
+
+/// A role with some rights signs in more often than there are places.
+#[test]
+fn who_signs_in_again_and_again_ends_sessions_of_his_own() {
+    let mut office = Office::open(&["--admin-sessions", "4"]);
+    let chester = office.database.login("chester", "IN ROLE apikey_checker");
+    let mut ada = office.desk_of(&office.ada);
+    let mut his: Vec<_> = (0..21).map(|_| office.desk_of(&chester)).collect();
+    let mut audrey = office.desk_of(&office.audrey);
+    his.push(office.desk_of(&chester));
+    let in_it: Vec<_> = his.iter_mut().map(|desk| !is_out(&desk.get("/test"))).collect();
+    assert_eq!(in_it.iter().filter(|is_in| **is_in).count(), 2);
+    assert!(in_it[20] && in_it[21], "his last ones");
+    for desk in [&mut ada, &mut audrey] {
+        assert_eq!(desk.get("/keys").status(), 200);
+    }
+    eventually("there is one connection for each", || office.connections() == "4");
 }
 
 /// Where the browser has TLS, the cookie goes nowhere without it. Only a proxy of ours is believed.

@@ -30,25 +30,49 @@ fn wrong_ones_look_alike_and_no_log_has_the_password() {
     assert!(office.shim.log().contains("signed in to the admin page"));
 }
 
-/// By role: ten tries, wherever they come from.
+fn signs_in(office: &Office, login: &Login, address: &str) -> u16 {
+    let header = format!("X-Forwarded-For: {address}");
+    office.visitor_by_proxy(&[&header]).sign_in(login).status()
+}
+
+/// Guesses at Ada's password from where others sign in, too: it is she, from there, who has to wait.
 #[test]
-fn guessing_is_throttled_by_role_and_by_address() {
+fn guessing_at_one_role_holds_up_no_other_role_and_no_other_address() {
     let office = Office::open(&["--trusted-proxy", "127.0.0.1"]);
-    let guess = |login: &Login, address: &str| {
-        let header = format!("X-Forwarded-For: {address}");
-        office.visitor_by_proxy(&[&header]).sign_in(login).status()
-    };
     let wrong = with_password(&office.ada, "wrong");
-    for n in 0..10 {
-        assert_eq!(guess(&wrong, &format!("192.0.2.{n}")), 403);
+    for network in ["192.0.2.1", "2001:db8:1:2"] {
+        let address = |n| match network.contains(':') {
+            true => format!("{network}::{n:x}"),
+            false => network.to_owned(),
+        };
+        for n in 0..10 {
+            assert_eq!(signs_in(&office, &wrong, &address(n)), 403);
+        }
+        for n in 10..30 {
+            assert_eq!(signs_in(&office, &wrong, &address(n)), 429);
+        }
+        let answer = signs_in(&office, &office.ada, &address(30));
+        assert_eq!(answer, 429, "the right password is not tried either");
+        assert_eq!(signs_in(&office, &office.audrey, &address(30)), 303);
     }
-    assert_eq!(guess(&office.ada, "192.0.2.99"), 429, "the right password is not tried either");
-    assert_eq!(guess(&office.audrey, "192.0.2.99"), 303, "others are not concerned");
-    for n in 0..10 {
+    for address in ["192.0.2.2", "2001:db8:1:3::1"] {
+        assert_eq!(signs_in(&office, &office.ada, address), 303);
+    }
+}
+
+/// One password for many roles, and many addresses for one role: fifty tries.
+#[test]
+fn guessing_at_many_roles_or_from_many_addresses_is_slowed_down() {
+    let office = Office::open(&["--trusted-proxy", "127.0.0.1"]);
+    let wrong = with_password(&office.ada, "wrong");
+    for n in 0..50 {
         let login = Login { role: format!("role {n}"), password: "wrong".to_owned() };
-        assert_eq!(guess(&login, "198.51.100.1"), 403);
+        assert_eq!(signs_in(&office, &login, "198.51.100.1"), 403);
+        assert_eq!(signs_in(&office, &wrong, &format!("192.0.2.{n}")), 403);
     }
-    assert_eq!(guess(&office.audrey, "198.51.100.1"), 429);
+    assert_eq!(signs_in(&office, &office.audrey, "198.51.100.1"), 429);
+    assert_eq!(signs_in(&office, &office.ada, "192.0.2.99"), 429);
+    assert_eq!(signs_in(&office, &office.audrey, "192.0.2.99"), 303);
 }
 
 /// `trust` in `pg_hba.conf` would make anybody anybody.

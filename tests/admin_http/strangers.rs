@@ -2,13 +2,15 @@
 
 use crate::office::Office;
 
+/// He may ask whether keys are valid, and nothing else.
 #[test]
 fn a_stranger_reads_a_sentence_and_does_nothing() {
-    let office = Office::open(&[]);
+    let mut office = Office::open(&[]);
+    let checker = office.database.login("chester", "IN ROLE apikey_checker");
     let key = office.database.key("'event'");
     let (prefix, name) = (&key[..8], office.sql("SELECT name FROM apikeys"));
-    let mut stranger = office.desk_of(&office.stranger);
-    for path in ["/keys", "/keys/new", "/events", "/test", &format!("/keys/{prefix}")] {
+    let mut stranger = office.desk_of(&checker);
+    for path in ["/keys", "/keys/new", "/events", &format!("/keys/{prefix}")] {
         let answer = stranger.get(path);
         assert_eq!(answer.status(), 403, "{path}");
         assert!(answer.body.contains("Your role may not"), "{path}: {}", answer.body);
@@ -22,7 +24,6 @@ fn a_stranger_reads_a_sentence_and_does_nothing() {
     assert_eq!(stranger.post(&format!("/keys/{prefix}/rotate"), &rotate).status(), 403);
     let create = [("once", once.as_str()), ("name", "a"), ("auth", "a"), ("create_revoke", "1")];
     assert_eq!(stranger.post("/keys/new", &create).status(), 403);
-    assert_eq!(stranger.post("/test", &[("key", &key)]).status(), 403);
     assert_eq!(office.sql("SELECT count(*) || min(status) FROM apikeys"), "1active");
 }
 
@@ -113,8 +114,49 @@ fn an_older_extension_is_told_apart() {
         .superuser()
         .batch_execute("DROP EXTENSION apikey; CREATE EXTENSION apikey VERSION '0.3.0'")
         .unwrap();
-    let mut ada = office.desk_of(&office.ada);
-    let answer = ada.get("/keys");
+    let answer = office.visitor().sign_in(&office.ada);
     assert_eq!(answer.status(), 503);
     assert!(answer.body.contains("ALTER EXTENSION apikey UPDATE"), "{}", answer.body);
+}
+
+/// What the page says is what there is to do: it is done, and the role has its rights.
+#[test]
+fn a_member_who_inherits_nothing_is_told_what_to_run() {
+    let mut office = Office::open(&[]);
+    let by_attribute = office.database.login("noa", "NOINHERIT IN ROLE apikey_manager");
+    let checks = office.database.login("chester", "NOINHERIT IN ROLE apikey_manager");
+    let far = office.database.login("fay", "");
+    let team = office.database.login("team", "NOINHERIT IN ROLE apikey_auditor");
+    let grants = format!(
+        "GRANT {} TO {}; GRANT USAGE ON SCHEMA public TO {checker};
+         GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_check(text, inet, text) TO {checker}",
+        team.role,
+        far.role,
+        checker = checks.role
+    );
+    office.database.superuser().batch_execute(&grants).unwrap();
+    let run_what_it_says = |page: &str| {
+        let said = page.split_once("<pre>").unwrap_or_else(|| panic!("{page}")).1;
+        let said = said.split_once("</pre>").unwrap().0;
+        assert!(page.contains("without inheriting its rights"), "{page}");
+        office.database.superuser().batch_execute(said).unwrap();
+    };
+    for login in [&by_attribute, &far] {
+        let answer = office.visitor().sign_in(login);
+        assert_eq!(answer.status(), 403);
+        run_what_it_says(&answer.body);
+        assert_eq!(office.desk_of(login).get("/keys").status(), 200);
+    }
+    // He may do something already.
+    let mut desk = office.desk_of(&checks);
+    for path in ["/keys", "/keys/new"] {
+        let answer = desk.get(path);
+        assert_eq!(answer.status(), 403, "{path}");
+        assert!(answer.body.contains("without inheriting its rights"), "{path}: {}", answer.body);
+    }
+    run_what_it_says(&desk.get("/keys/new").body);
+    assert_eq!(desk.get("/keys/new").status(), 200);
+    // Nobody else is told such a thing.
+    let answer = office.visitor().sign_in(&office.stranger);
+    assert!(!answer.body.contains("inherit") && !answer.body.contains("<pre>"), "{}", answer.body);
 }

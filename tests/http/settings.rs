@@ -50,6 +50,9 @@ fn each_wrong_setting_is_named() {
         ("--log", "apikey=loudest"),
         ("--log-format", "xml"),
         ("--metrics-listen", "nowhere"),
+        ("--admin-host", "https://keys.example.org"),
+        ("--admin-host", "keys.example.org:8081"),
+        ("--admin-recheck", "2m"),
     ] {
         let environment = format!("APIKEY_{}", flag[2..].to_uppercase().replace('-', "_"));
         let database = if flag == "--database" { &[][..] } else { &DATABASE };

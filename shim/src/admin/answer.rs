@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use maud::Markup;
+use maud::{Markup, html};
 
 pub type Answer = Response<Full<Bytes>>;
 
@@ -30,6 +30,11 @@ pub fn page(status: StatusCode, markup: Markup) -> Answer {
     let mut answer = content("text/html; charset=utf-8", markup.into_string());
     *answer.status_mut() = status;
     answer
+}
+
+/// For requests that nobody could read, and so in nobody's language.
+pub fn bare(status: StatusCode) -> Answer {
+    page(status, html! { p { (status.canonical_reason().unwrap_or_default()) } })
 }
 
 /// 303: the browser asks for that page with GET, and a reload does nothing again.

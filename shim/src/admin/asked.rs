@@ -1,24 +1,29 @@
 //! What a request says, in full: these pages are asked by people, and seldom.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName};
-use hyper::{HeaderMap, Method, Request};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method};
 use tokio::time::timeout;
 
 use super::Admin;
 use super::cookies::Cookie;
 use super::failure::Failure;
 use super::form::Form;
+use super::hosts;
 use super::lang::Language;
 use super::link;
 use crate::peer::Peer;
 
 /// The largest form has 64 networks, 64 scopes and some lines.
 const LARGEST_BODY: usize = 64 * 1024;
+
+/// Of a peer without an address. There is none: the page listens on TCP.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -29,6 +34,8 @@ pub struct Asked {
     pub query: Form,
     pub form: Form,
     pub client: IpAddr,
+    /// The name that the browser has for us, if it is one.
+    pub host: Option<String>,
     /// The browser has TLS.
     pub secure: bool,
     pub language: Language,
@@ -39,43 +46,43 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub async fn read(
-        request: Request<Incoming>,
-        peer: IpAddr,
-        admin: &Admin,
-        patience: Duration,
-    ) -> (Self, Result<(), Failure>) {
-        let (head, body) = request.into_parts();
+    /// The form comes later.
+    pub fn new(head: &Parts, peer: Peer, admin: &Admin) -> Self {
         let headers = &head.headers;
-        let nearest = Peer::Address(peer);
         let proxies = &admin.proxies;
-        let secure = admin.tls.is_some() || proxies.is_https(nearest, headers);
+        let secure = admin.tls.is_some() || proxies.is_https(peer, headers);
         let chosen = Cookie::Language.of(headers, secure).and_then(|name| Language::named(&name));
-        let mut asked = Self {
+        let client = proxies.client(peer, headers).or(peer.address());
+        Self {
             path: head.uri.path().to_owned(),
             query: Form::parse(head.uri.query().unwrap_or_default().as_bytes()),
             form: Form::default(),
-            client: proxies.client(nearest, headers).unwrap_or(peer).to_canonical(),
+            client: client.unwrap_or(NOWHERE).to_canonical(),
+            host: hosts::of(head),
             secure,
             language: chosen.unwrap_or_else(|| Language::preferred(headers)),
             session: Cookie::Session.of(headers, secure),
             sign_in: Cookie::SignIn.of(headers, secure),
             from_another_site: is_from_another_site(headers),
             uri: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-            method: head.method,
-        };
-        let mut outcome = Ok(());
-        if asked.method == Method::POST {
-            match timeout(patience, read_form(&head.headers, body)).await {
-                Ok(Ok(form)) => asked.form = form,
-                Ok(Err(failure)) => outcome = Err(failure),
-                Err(_) => outcome = Err(Failure::SlowClient),
-            }
+            method: head.method.clone(),
         }
-        if asked.form.has_nul() || asked.query.has_nul() {
-            outcome = Err(Failure::BadRequest);
+    }
+
+    pub async fn read_form(
+        &mut self,
+        headers: &HeaderMap,
+        body: Incoming,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        if self.method == Method::POST {
+            let form = timeout(patience, read_form(headers, body)).await;
+            self.form = form.unwrap_or(Err(Failure::SlowClient))?;
         }
-        (asked, outcome)
+        match self.form.has_nul() || self.query.has_nul() {
+            true => Err(Failure::BadRequest),
+            false => Ok(()),
+        }
     }
 
     /// Where this page is, to come back to it: not after a form was sent to where there is none to look at.

@@ -11,7 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// a transaction, which begins by setting what it needs: through a pooler, the next one may be in another session.
 pub struct Connection {
     client: Client,
-    used: Instant,
+    opened: Instant,
     begin: String,
     is_in_transaction: AtomicBool,
 }
@@ -22,6 +22,8 @@ impl Connection {
         tls: MakeRustlsConnect,
         patience: Duration,
     ) -> Result<Self, Error> {
+        // What happens to the role after this moment may go unnoticed.
+        let opened = Instant::now();
         let (client, driver) = config.connect(tls).await?;
         tokio::spawn(async move {
             // Its errors come out of the statement that waits, too.
@@ -34,15 +36,12 @@ impl Connection {
              SET LOCAL statement_timeout = {}; SET LOCAL DateStyle = ISO, YMD",
             patience.as_millis()
         );
-        Ok(Self { client, used: Instant::now(), begin, is_in_transaction: AtomicBool::new(false) })
+        Ok(Self { client, opened, begin, is_in_transaction: AtomicBool::new(false) })
     }
 
-    pub fn kept_at(self, now: Instant) -> Self {
-        Self { used: now, ..self }
-    }
-
-    pub fn idle(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.used)
+    /// Since role and password were proven.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened)
     }
 
     pub fn is_closed(&self) -> bool {

@@ -48,7 +48,7 @@ impl Door {
         Self { config, tls, patience }
     }
 
-    /// For somebody who signs in. The first try brings no password along, and has to fail: where `pg_hba.conf` says
+    /// For somebody who signs in, and again and again for who has. The first try brings no password along, and has to fail: where `pg_hba.conf` says
     /// `trust` or `peer`, anybody would be anybody. Postgres logs no failure for it, as for psql, which asks the same way.
     pub async fn sign_in(
         &self,
@@ -65,16 +65,6 @@ impl Door {
             Err(Refused::Wrong) => {}
             Err(refused) => return Err(refused),
         }
-        self.connect(role, Some(password), client).await
-    }
-
-    /// For somebody who has signed in, and whose connection is gone.
-    pub async fn again(
-        &self,
-        role: &str,
-        password: &str,
-        client: IpAddr,
-    ) -> Result<Connection, Refused> {
         self.connect(role, Some(password), client).await
     }
 

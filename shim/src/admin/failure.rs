@@ -16,6 +16,10 @@ pub enum Failure {
     BadRequest,
     TooLarge,
     SlowClient,
+    /// The browser has another name for us than those that we go by.
+    Misdirected,
+    /// So many requests are being answered, of all or of one session, that there is no place for this one.
+    Crowded,
     NotFound,
     MethodNotAllowed,
     /// A form that these pages did not give to this browser, or not in this session.
@@ -82,12 +86,14 @@ impl Failure {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound | Self::NoSuchKey => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Forged | Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::WrongState | Self::SentBefore | Self::NameTaken => StatusCode::CONFLICT,
             Self::RuleBroken => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::ReadOnly
+            Self::Crowded
+            | Self::ReadOnly
             | Self::NoExtension
             | Self::OldExtension
             | Self::Away
@@ -101,6 +107,8 @@ impl Failure {
             Self::BadRequest => texts.bad_request,
             Self::TooLarge => texts.too_large,
             Self::SlowClient => texts.slow_client,
+            Self::Misdirected => texts.misdirected,
+            Self::Crowded => texts.crowded,
             Self::NotFound => texts.not_found,
             Self::MethodNotAllowed => texts.method_not_allowed,
             Self::Forged => texts.forged,

@@ -29,11 +29,13 @@ mod door;
 mod events;
 mod failure;
 mod form;
+mod hosts;
 mod input;
 mod key;
 mod keys;
 mod lang;
 mod link;
+mod membership;
 mod pages;
 mod rights;
 mod routes;
@@ -48,16 +50,20 @@ mod visit;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
 pub use door::Door;
+pub use hosts::Hosts;
 pub use server::{Running, start};
 pub use sessions::Lifetimes;
 
 use crate::client_address::TrustedProxies;
+use crate::places::TURNED_AWAY;
+use crate::server::ServerLimits;
 use crate::server_tls::ServerTls;
+use session::AT_ONCE;
 use sessions::Sessions;
 use throttle::Throttle;
 use uses::Uses;
@@ -65,18 +71,32 @@ use uses::Uses;
 /// Sign-ins that are on their way to Postgres at once; further ones wait.
 const SIGNING_IN: usize = 4;
 
+/// Places for connections, more than all sessions together can keep busy.
+pub fn connections(sessions: u32) -> u32 {
+    128.max(sessions * AT_ONCE + 8)
+}
+
 pub struct Settings {
     pub listen: SocketAddr,
     pub tls: Option<Arc<ServerTls>>,
     pub door: Door,
     pub proxies: TrustedProxies,
+    pub hosts: Hosts,
     pub lifetimes: Lifetimes,
     /// Sessions, and so connections to Postgres, at most.
     pub sessions: usize,
-    pub header_time: Duration,
-    pub header_bytes: usize,
+    /// After how long a role proves itself to Postgres anew.
+    pub recheck: Duration,
+    pub limits: ServerLimits,
     pub request_time: Duration,
     pub uses: Arc<Uses>,
+}
+
+impl Settings {
+    /// Of browsers and of Postgres, at most.
+    pub fn descriptors(&self) -> u64 {
+        u64::from(self.limits.connections) + (TURNED_AWAY + self.sessions + SIGNING_IN) as u64
+    }
 }
 
 /// What all requests share.
@@ -84,9 +104,12 @@ pub struct Admin {
     tls: Option<Arc<ServerTls>>,
     door: Door,
     proxies: TrustedProxies,
+    hosts: Hosts,
     sessions: Sessions,
     throttle: Throttle,
     signing_in: Semaphore,
+    recheck: Duration,
+    header_time: Duration,
     request_time: Duration,
     uses: Arc<Uses>,
 }
@@ -97,11 +120,21 @@ impl Admin {
             tls: settings.tls,
             door: settings.door,
             proxies: settings.proxies,
+            hosts: settings.hosts.with(settings.listen.ip()),
             sessions: Sessions::new(settings.sessions, settings.lifetimes),
             throttle: Throttle::default(),
             signing_in: Semaphore::new(SIGNING_IN),
+            recheck: settings.recheck,
+            header_time: settings.limits.header_time,
             request_time: settings.request_time,
             uses: settings.uses,
+        }
+    }
+
+    /// Ends what is over.
+    fn sweep(&self, now: Instant) {
+        for session in self.sessions.sweep(now) {
+            session.rest(now, self.recheck);
         }
     }
 }

@@ -58,6 +58,22 @@ impl Rights {
         self.names.contains(name)
     }
 
+    /// Whether there is anything here that the role may do.
+    pub fn any(&self) -> bool {
+        let may = [
+            self.list(),
+            self.events(),
+            self.create(),
+            self.rotate(),
+            self.disable(),
+            self.enable(),
+            self.revoke(),
+            self.check(),
+            self.explain(),
+        ];
+        may.contains(&true)
+    }
+
     pub fn list(&self) -> bool {
         self.has("apikeys") && self.has("usage_in_memory")
     }

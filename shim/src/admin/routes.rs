@@ -1,10 +1,10 @@
 //! Which request gets which answer, and what has to be true before.
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request};
 use maud::html;
 use tokio::time::timeout;
@@ -19,22 +19,35 @@ use super::door::Refused;
 use super::failure::Failure;
 use super::lang::Language;
 use super::link;
-use super::pages::{actions, add, edit, key, list, problem, sign_in, test, trail};
+use super::membership;
+use super::pages::sign_in::{self, Ended};
+use super::pages::{actions, add, edit, key, list, problem, test, trail};
 use super::rights::Rights;
 use super::session::Session;
 use super::token;
 use super::visit::{Desk, Visit};
+use crate::peer::Peer;
+use crate::places::Place;
 
 pub async fn respond(
     admin: Arc<Admin>,
-    peer: IpAddr,
+    peer: Peer,
+    place: &Place,
     request: Request<Incoming>,
-    patience: Duration,
 ) -> Answer {
     let started = Instant::now();
-    let (asked, readable) = Asked::read(request, peer, &admin, patience).await;
+    let (head, body) = request.into_parts();
+    let mut asked = Asked::new(&head, peer, &admin);
+    let welcome = is_welcome(&admin, place, &asked);
+    let readable = match welcome {
+        Ok(()) => asked.read_form(&head.headers, body, admin.header_time).await,
+        Err(failure) => Err(failure),
+    };
+    // Until here the client kept us waiting, if anybody did.
+    let _answering = place.answering();
     let method = asked.method.clone();
-    let session = asked.session.as_deref().and_then(|id| admin.sessions.find(id, started));
+    let session = asked.session.as_deref().filter(|_| welcome.is_ok());
+    let session = session.and_then(|id| admin.sessions.find(id, started));
     let mut visit = Visit::new(admin, asked, session);
     let texts = visit.texts;
     // A task of its own: what was begun is finished, even if the browser leaves. A key that was made, and shown to
@@ -46,16 +59,28 @@ pub async fn respond(
         };
         outcome.unwrap_or_else(|failure| problem::show(&visit, failure))
     });
-    let answer = match answering.await {
+    let mut answer = match answering.await {
         Ok(answer) => answer,
         Err(error) => {
             let failure = Failure::internal(&error);
             page(failure.status(), html! { p { (failure.sentence(texts)) } })
         }
     };
+    if place.is_ending() {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     // Not the path: somebody may have put a key into it.
     debug!(%peer, %method, status = answer.status().as_u16(), elapsed = ?started.elapsed(), "admin page");
     answer
+}
+
+fn is_welcome(admin: &Admin, place: &Place, asked: &Asked) -> Result<(), Failure> {
+    match &asked.host {
+        _ if place.is_turned_away() => Err(Failure::Crowded),
+        None => Err(Failure::BadRequest),
+        Some(host) if !admin.hosts.include(host) => Err(Failure::Misdirected),
+        Some(_) => Ok(()),
+    }
 }
 
 async fn answer(visit: &mut Visit) -> Result<Answer, Failure> {
@@ -92,7 +117,8 @@ async fn answer(visit: &mut Visit) -> Result<Answer, Failure> {
         }
         _ => {
             let Some(session) = visit.session.clone() else {
-                return Ok(sign_in::again(visit, is_post || visit.asked.session.is_some()));
+                let ended = is_post || visit.asked.session.is_some();
+                return Ok(sign_in::again(visit, ended.then_some(Ended::Over)));
             };
             if is_post {
                 has_token(visit, Some(&session.csrf))?;
@@ -122,6 +148,7 @@ fn language(visit: &Visit) -> Result<Answer, Failure> {
 /// Of a session's requests, one at a time has its connection.
 async fn with_connection(visit: &mut Visit, session: &Session) -> Result<Answer, Failure> {
     let limit = visit.admin.request_time;
+    let Ok(_turn) = session.requests.try_acquire() else { return Err(Failure::Crowded) };
     let mut kept = timeout(limit, session.connection.lock()).await.map_err(|_| Failure::TooSlow)?;
     let opened = timeout(limit, open(&visit.admin, session, kept.take())).await;
     let (connection, rights) = match opened.unwrap_or(Err(Refused::Failed(Failure::TooSlow))) {
@@ -129,23 +156,28 @@ async fn with_connection(visit: &mut Visit, session: &Session) -> Result<Answer,
         Err(Refused::Failed(failure)) => return Err(failure),
         // The role is gone, or has another password: whoever has the session must prove himself again.
         Err(Refused::Wrong | Refused::NotHere | Refused::NoPasswordAsked) => {
-            if let Some(id) = &visit.asked.session {
-                visit.admin.sessions.end(id);
-            }
-            return Ok(sign_in::again(visit, true));
+            sign_in::end(visit);
+            return Ok(sign_in::again(visit, Some(Ended::Refused)));
         }
     };
+    if !rights.any() {
+        sign_in::end(visit);
+        return Ok(sign_in::again(visit, Some(Ended::WithoutRights)));
+    }
     visit.rights = Some(rights);
     let outcome = {
         let Some(rights) = &visit.rights else { return Err(Failure::Internal) };
         let desk = Desk { visit, session, rights, connection: &connection };
         timeout(limit, page_of(&desk)).await
     };
+    if let Ok(Err(Failure::NotAllowed)) = outcome {
+        visit.remedy = membership::remedy(&connection).await;
+    }
     match outcome {
         Ok(outcome) => {
             // One that was given up in mid-statement is dropped, and with it what it was about.
             if !connection.is_closed() {
-                *kept = Some(connection.kept_at(Instant::now()));
+                *kept = Some(connection);
             }
             outcome
         }
@@ -153,21 +185,23 @@ async fn with_connection(visit: &mut Visit, session: &Session) -> Result<Answer,
     }
 }
 
-/// The connection that there is, if it is still good, or else a new one. The first question is a harmless one, so
+/// The connection that there is, if it is still good, or else a new one, for which the role proves itself again: whoever
+/// has another password since, or may not log in any more, is out by then. The first question is a harmless one, so
 /// that a connection that died meanwhile is noticed before anything is done on it.
 async fn open(
     admin: &Admin,
     session: &Session,
     kept: Option<Connection>,
 ) -> Result<(Connection, Rights), Refused> {
-    if let Some(connection) = kept.filter(|kept| !kept.is_closed()) {
+    let is_good = |kept: &Connection| !kept.is_closed() && kept.age(Instant::now()) < admin.recheck;
+    if let Some(connection) = kept.filter(is_good) {
         match Rights::of(&connection).await {
             Ok(rights) => return Ok((connection, rights)),
             Err(Failure::Away) => {}
             Err(failure) => return Err(Refused::Failed(failure)),
         }
     }
-    let connection = admin.door.again(&session.role, &session.password, session.client).await?;
+    let connection = admin.door.sign_in(&session.role, &session.password, session.client).await?;
     let rights = Rights::of(&connection).await.map_err(Refused::Failed)?;
     Ok((connection, rights))
 }

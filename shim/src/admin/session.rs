@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::connection::Connection;
 
-/// A connection that nobody has used for so long is closed; the next request opens another one.
-const CONNECTION_IDLE: Duration = Duration::from_secs(60);
+/// Requests that are answered or wait for it. Browsers hold up to six connections each.
+pub const AT_ONCE: u32 = 6;
 /// Forms whose sending is remembered.
 const FORMS: usize = 256;
 
@@ -30,10 +31,12 @@ pub enum Notice {
 /// Without `Debug`: it has a password.
 pub struct Session {
     pub role: String,
-    /// Wiped from memory at the end. It is what another connection takes when the database was away.
+    /// Wiped from memory at the end. It is what the next connection takes: each serves for a while only.
     pub password: Zeroizing<String>,
     pub client: IpAddr,
     pub csrf: String,
+    /// So that one session leaves places for others.
+    pub requests: Semaphore,
     /// One request at a time has it.
     pub connection: tokio::sync::Mutex<Option<Connection>>,
     sent_forms: Mutex<VecDeque<String>>,
@@ -53,6 +56,7 @@ impl Session {
             password,
             client,
             csrf,
+            requests: Semaphore::new(AT_ONCE as usize),
             connection: tokio::sync::Mutex::new(Some(connection)),
             sent_forms: Mutex::default(),
             notice: Mutex::default(),
@@ -85,10 +89,10 @@ impl Session {
         lock(&self.notice).take()
     }
 
-    /// Closes a connection that is in nobody's hands and was not for a while.
-    pub fn rest(&self, now: Instant) {
+    /// Closes a connection that is in nobody's hands and would not be used any more.
+    pub fn rest(&self, now: Instant, recheck: Duration) {
         let Ok(mut connection) = self.connection.try_lock() else { return };
-        if connection.as_ref().is_some_and(|kept| kept.idle(now) >= CONNECTION_IDLE) {
+        if connection.as_ref().is_some_and(|kept| kept.age(now) >= recheck) {
             *connection = None;
         }
     }

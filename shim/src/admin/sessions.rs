@@ -1,6 +1,7 @@
 //! Who has signed in: a table in memory, bounded in number and in time. A session is named by 256 random bits,
 //! new at each sign-in, which only its cookie has.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ pub struct Lifetimes {
 }
 
 struct Entry<S> {
+    role: String,
     session: Arc<S>,
     began: Instant,
     seen: Instant,
@@ -35,19 +37,17 @@ impl<S> Sessions<S> {
         Self { entries: Mutex::default(), most, lifetimes }
     }
 
-    /// The name of a new session. Where there are too many, the one that nobody used for longest ends.
-    pub fn begin(&self, session: S, now: Instant) -> Result<String, Failure> {
+    /// The name of a new session. Where there are too many, one ends for it.
+    pub fn begin(&self, role: &str, session: S, now: Instant) -> Result<String, Failure> {
         let id = token::random()?;
         let mut entries = self.entries();
         entries.retain(|_, entry| self.lasts(entry, now));
         while entries.len() >= self.most {
-            let Some((oldest, _)) = entries.iter().min_by_key(|(_, entry)| entry.seen) else {
-                break;
-            };
-            let oldest = oldest.clone();
-            entries.remove(&oldest);
+            let Some(last) = next_to_go(&entries, role) else { break };
+            entries.remove(&last);
         }
-        entries.insert(id.clone(), Entry { session: Arc::new(session), began: now, seen: now });
+        let (role, session) = (role.to_owned(), Arc::new(session));
+        entries.insert(id.clone(), Entry { role, session, began: now, seen: now });
         Ok(id)
     }
 
@@ -83,6 +83,21 @@ impl<S> Sessions<S> {
     }
 }
 
+/// Of the role with the most sessions, counting the one that is about to begin, the one that was unused for longest: whoever
+/// signs in again and again ends sessions of his own. Of several such roles it is that of the newcomer, if it is among them.
+fn next_to_go<S>(entries: &HashMap<String, Entry<S>>, newcomer: &str) -> Option<String> {
+    let mut of_role = HashMap::from([(newcomer, 1)]);
+    for entry in entries.values() {
+        *of_role.entry(entry.role.as_str()).or_insert(0) += 1;
+    }
+    let urge = |entry: &Entry<S>| {
+        let role = entry.role.as_str();
+        (of_role.get(role).copied(), role == newcomer, Reverse(entry.seen))
+    };
+    let last = entries.iter().max_by_key(|(_, entry)| urge(entry));
+    last.map(|(id, _)| id.clone())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -98,12 +113,12 @@ mod tests {
     #[test]
     fn a_session_ends_when_nobody_uses_it_and_in_any_case() {
         let (sessions, now) = (sessions(9), Instant::now());
-        let id = sessions.begin("ada", now).ok().unwrap();
+        let id = sessions.begin("ada", "ada", now).ok().unwrap();
         for minute in (5..60).step_by(5) {
             assert!(sessions.find(&id, now + minute * MINUTE).is_some(), "{minute}");
         }
         assert!(sessions.find(&id, now + 60 * MINUTE).is_none());
-        let id = sessions.begin("ada", now).ok().unwrap();
+        let id = sessions.begin("ada", "ada", now).ok().unwrap();
         assert!(sessions.find(&id, now + 10 * MINUTE).is_none());
         assert!(sessions.find(&id, now).is_none(), "it is gone, not hidden");
     }
@@ -111,7 +126,7 @@ mod tests {
     #[test]
     fn who_signs_out_is_out() {
         let (sessions, now) = (sessions(9), Instant::now());
-        let id = sessions.begin("ada", now).ok().unwrap();
+        let id = sessions.begin("ada", "ada", now).ok().unwrap();
         sessions.end(&id);
         assert!(sessions.find(&id, now).is_none());
         assert!(sessions.find("", now).is_none());
@@ -120,13 +135,35 @@ mod tests {
     #[test]
     fn there_are_no_more_than_allowed() {
         let (sessions, now) = (sessions(2), Instant::now());
-        let first = sessions.begin("ada", now).ok().unwrap();
-        let second = sessions.begin("bob", now).ok().unwrap();
+        let first = sessions.begin("ada", "1", now).ok().unwrap();
+        let second = sessions.begin("bob", "2", now).ok().unwrap();
         assert_ne!(first, second);
         sessions.find(&first, now + MINUTE);
-        let third = sessions.begin("eve", now + MINUTE).ok().unwrap();
+        let third = sessions.begin("eve", "3", now + MINUTE).ok().unwrap();
         let there = [&first, &second, &third].map(|id| sessions.find(id, now + MINUTE).is_some());
-        assert_eq!(there, [true, false, true]);
+        assert_eq!(
+            there,
+            [true, false, true],
+            "of roles with one each, the one unused for longest"
+        );
         assert_eq!(sessions.sweep(now + 11 * MINUTE).len(), 0);
+    }
+
+    #[test]
+    fn whoever_has_many_ends_his_own() {
+        let (sessions, now) = (sessions(5), Instant::now());
+        let begin = |role: &str, second| {
+            sessions.begin(role, "", now + Duration::from_secs(second)).ok().unwrap()
+        };
+        let there = |id: &String| sessions.entries().contains_key(id);
+        let of = |ids: &[String]| ids.iter().filter(|id| there(id)).count();
+        let ada = [begin("ada", 0), begin("ada", 1)];
+        let eve: Vec<_> = (2..40).map(|second| begin("eve", second)).collect();
+        assert_eq!((of(&ada), of(&eve)), (2, 3), "though hers were unused for longer");
+        let bob = begin("bob", 50);
+        assert_eq!((of(&ada), of(&eve)), (2, 2), "the fullest makes room");
+        assert!(there(&begin("bob", 51)) && !there(&bob), "no more than others, so it is his own");
+        assert!(there(&begin("ada", 52)) && !there(&ada[0]));
+        assert_eq!(of(&eve), 2);
     }
 }

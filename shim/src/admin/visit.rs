@@ -17,13 +17,23 @@ pub struct Visit {
     pub texts: &'static Texts,
     pub session: Option<Arc<Session>>,
     pub rights: Option<Rights>,
+    /// What an administrator can run where a right is missing that the role was meant to have.
+    pub remedy: Option<String>,
     shows_new_key: AtomicBool,
 }
 
 impl Visit {
     pub fn new(admin: Arc<Admin>, asked: Asked, session: Option<Arc<Session>>) -> Self {
         let texts = asked.language.texts();
-        Self { admin, asked, texts, session, rights: None, shows_new_key: AtomicBool::new(false) }
+        Self {
+            admin,
+            asked,
+            texts,
+            session,
+            rights: None,
+            remedy: None,
+            shows_new_key: AtomicBool::new(false),
+        }
     }
 
     pub fn shows_new_key(&self) -> bool {

@@ -26,6 +26,8 @@ pub static TEXTS: Texts = Texts {
     no_password_asked: "The database lets this role in without a password, which proves nothing. Its administrator has to ask for one from here (pg_hba.conf: scram-sha-256).",
     not_this_database: "This role may not connect to this database.",
     session_ended: "Your session has ended. What you sent last, if anything, was not done. Sign in again.",
+    session_refused: "The database no longer lets your role in with the password that you gave: it was changed or has expired, or the role may not log in any more.",
+    no_rights: "Your role may not do anything here.",
 
     // The list.
     add_key: "ADD API KEY",
@@ -169,9 +171,12 @@ pub static TEXTS: Texts = Texts {
     problem_title: "That did not work",
     try_again: "Try again",
     ask_for_rights: "The administrator of the database can grant the role apikey_auditor (see) or apikey_manager (see and change).",
+    not_inherited: "It is a member of a role that may, without inheriting its rights. The administrator of the database can change that:",
     bad_request: "The request cannot be understood.",
     too_large: "The form is too large.",
     slow_client: "The form took too long to arrive.",
+    misdirected: "This page does not go by the name that your browser used for it. Whoever runs it has to name it:",
+    crowded: "Too many browsers ask at once. Try again shortly.",
     not_found: "There is no such page.",
     method_not_allowed: "This page cannot be asked for in that way.",
     forged: "This form was not given out by this page, or in another session. Nothing was done. Open the page again and send it from there.",

@@ -26,6 +26,8 @@ pub static TEXTS: Texts = Texts {
     no_password_asked: "La base de données admet ce rôle sans mot de passe, ce qui ne prouve rien. Son administrateur doit en exiger un depuis ce serveur (pg_hba.conf : scram-sha-256).",
     not_this_database: "Ce rôle n’a pas le droit de se connecter à cette base de données.",
     session_ended: "Votre session est terminée. Si vous veniez d’envoyer quelque chose, cela n’a pas été fait. Connectez-vous à nouveau.",
+    session_refused: "La base de données n’admet plus votre rôle avec le mot de passe donné : il a été changé ou a expiré, ou le rôle n’a plus le droit de se connecter.",
+    no_rights: "Votre rôle n’a le droit de rien faire ici.",
 
     // The list.
     add_key: "AJOUTER API KEY",
@@ -169,9 +171,12 @@ pub static TEXTS: Texts = Texts {
     problem_title: "Cela n’a pas marché",
     try_again: "Réessayer",
     ask_for_rights: "L’administrateur de la base peut accorder le rôle apikey_auditor (voir) ou apikey_manager (voir et modifier).",
+    not_inherited: "Il est membre d’un rôle qui a ce droit, sans en hériter. L’administrateur de la base peut y remédier :",
     bad_request: "La requête est incompréhensible.",
     too_large: "Le formulaire est trop grand.",
     slow_client: "Le formulaire a mis trop de temps à arriver.",
+    misdirected: "Cette page ne porte pas le nom par lequel votre navigateur l’a demandée. Qui l’exploite doit le lui donner :",
+    crowded: "Trop de navigateurs demandent à la fois. Réessayez bientôt.",
     not_found: "Cette page n’existe pas.",
     method_not_allowed: "Cette page ne peut pas être demandée ainsi.",
     forged: "Ce formulaire ne vient pas de cette page, ou vient d’une autre session. Rien n’a été fait. Rouvrez la page et envoyez-le de là.",

@@ -25,6 +25,8 @@ pub struct Texts {
     pub no_password_asked: &'static str,
     pub not_this_database: &'static str,
     pub session_ended: &'static str,
+    pub session_refused: &'static str,
+    pub no_rights: &'static str,
 
     // The list.
     pub add_key: &'static str,
@@ -168,9 +170,12 @@ pub struct Texts {
     pub problem_title: &'static str,
     pub try_again: &'static str,
     pub ask_for_rights: &'static str,
+    pub not_inherited: &'static str,
     pub bad_request: &'static str,
     pub too_large: &'static str,
     pub slow_client: &'static str,
+    pub misdirected: &'static str,
+    pub crowded: &'static str,
     pub not_found: &'static str,
     pub method_not_allowed: &'static str,
     pub forged: &'static str,

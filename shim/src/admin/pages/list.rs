@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use maud::{Markup, html};
 
+use super::problem::advice;
 use super::{answer, chart};
 use crate::admin::answer::{Answer, see_other};
 use crate::admin::failure::Failure;
@@ -11,6 +12,7 @@ use crate::admin::key::Key;
 use crate::admin::keys::{self, Page};
 use crate::admin::lang::Texts;
 use crate::admin::link::{self, with_query};
+use crate::admin::membership;
 use crate::admin::scopes::{self, Scope};
 use crate::admin::visit::Desk;
 use crate::credentials::is_prefix;
@@ -23,8 +25,12 @@ pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
         return Ok(see_other(&with_query("/keys", &query.query_with("q", prefix))));
     }
     if !desk.rights.list() {
+        let remedy = membership::remedy(desk.connection).await;
         let body = html! {
-            div .notice .bad role="status" { p { (texts.may_not_list) } p { (texts.ask_for_rights) } }
+            div .notice .bad role="status" {
+                p { (texts.may_not_list) }
+                (advice(texts, remedy.as_deref()))
+            }
             @if desk.rights.create() { (add_button(texts)) }
         };
         return Ok(answer(desk.visit, StatusCode::FORBIDDEN, texts.menu_keys, &body));

@@ -2,11 +2,12 @@
 
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
-use maud::html;
+use maud::{Markup, html};
 
 use super::answer;
 use crate::admin::answer::Answer;
 use crate::admin::failure::Failure;
+use crate::admin::lang::Texts;
 use crate::admin::visit::Visit;
 
 pub fn show(visit: &Visit, failure: Failure) -> Answer {
@@ -22,12 +23,16 @@ pub fn show(visit: &Visit, failure: Failure) -> Answer {
             @if again && is_post { p { (texts.send_again) } }
             @if again && role.is_some() { p { (texts.stay_signed_in) } }
             @if let (Failure::NotAllowed, Some(role)) = (failure, role) {
-                p { (texts.signed_in_as) " " strong { (role) } ". " (texts.ask_for_rights) }
+                p { (texts.signed_in_as) " " strong { (role) } "." }
+                (advice(texts, visit.remedy.as_deref()))
+            }
+            @if let (Failure::Misdirected, Some(host)) = (failure, &visit.asked.host) {
+                pre { "--admin-host " (host) }
             }
         }
         p {
             @if again && !is_post { a .button href=(here) { (texts.try_again) } }
-            @else { a href="/keys" { (texts.to_the_list) } }
+            @else if failure != Failure::Misdirected { a href="/keys" { (texts.to_the_list) } }
         }
     };
     let mut answer = answer(visit, status, texts.problem_title, &body);
@@ -35,4 +40,14 @@ pub fn show(visit: &Visit, failure: Failure) -> Answer {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     answer
+}
+
+/// For whoever may not do something: how that is changed, for an administrator to read.
+pub fn advice(texts: &Texts, remedy: Option<&str>) -> Markup {
+    html! {
+        @match remedy {
+            Some(remedy) => { p { (texts.not_inherited) } pre { (remedy) } }
+            None => p { (texts.ask_for_rights) }
+        }
+    }
 }

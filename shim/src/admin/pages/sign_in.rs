@@ -4,33 +4,67 @@ use std::time::Instant;
 
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
-use maud::html;
+use maud::{Markup, html};
+use tokio::time::timeout;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::answer;
+use super::problem::advice;
 use crate::admin::answer::{Answer, see_other, with_cookie};
 use crate::admin::cookies::Cookie;
 use crate::admin::door::Refused;
 use crate::admin::failure::Failure;
 use crate::admin::link;
+use crate::admin::membership;
+use crate::admin::rights::Rights;
 use crate::admin::session::Session;
 use crate::admin::token;
 use crate::admin::visit::Visit;
 
-pub fn form(visit: &Visit) -> Answer {
-    let texts = visit.texts;
-    let ended = visit.asked.query.is_ticked("ended").then_some(texts.session_ended);
-    show(visit, StatusCode::OK, ended, visit.asked.query.get("back"))
+/// Why a session is none any more.
+#[derive(Clone, Copy)]
+pub enum Ended {
+    Over,
+    /// Postgres did not let the role in again.
+    Refused,
+    /// There is nothing any more that the role may do.
+    WithoutRights,
 }
 
-fn show(visit: &Visit, status: StatusCode, said: Option<&str>, back: &str) -> Answer {
+impl Ended {
+    const ALL: [Self; 3] = [Self::Over, Self::Refused, Self::WithoutRights];
+
+    /// In an address.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Over => "1",
+            Self::Refused => "refused",
+            Self::WithoutRights => "rights",
+        }
+    }
+}
+
+pub fn form(visit: &Visit) -> Answer {
+    let (texts, query) = (visit.texts, &visit.asked.query);
+    let ended = Ended::ALL.into_iter().find(|ended| ended.code() == query.get("ended"));
+    let why = ended.and_then(|ended| match ended {
+        Ended::Over => None,
+        Ended::Refused => Some(texts.session_refused),
+        Ended::WithoutRights => Some(texts.no_rights),
+    });
+    let said = ended
+        .map(|_| html! { @if let Some(why) = why { p { (why) } } p { (texts.session_ended) } });
+    show(visit, StatusCode::OK, said, query.get("back"))
+}
+
+fn show(visit: &Visit, status: StatusCode, said: Option<Markup>, back: &str) -> Answer {
     let texts = visit.texts;
     let asked = &visit.asked;
     let role = asked.form.get("role");
     let body = html! {
         @if let Some(said) = said {
-            div .notice .bad role="alert" { p { (said) } }
+            div .notice .bad role="alert" { (said) }
         }
         p { (texts.sign_in_how) }
         form .card method="post" action="/sign-in" {
@@ -58,15 +92,22 @@ pub async fn sign_in(visit: &Visit) -> Answer {
     let role = asked.form.get("role");
     let password = Zeroizing::new(asked.form.raw("password").to_owned());
     let back = link::back(asked.form.get("back"));
-    let refuse = |status, sentence| show(visit, status, Some(sentence), back);
+    let refuse =
+        |status, sentence: &str| show(visit, status, Some(html! { p { (sentence) } }), back);
+    let fail = |failure: Failure| refuse(failure.status(), failure.sentence(texts));
 
-    let Ok(attempt) = admin.throttle.attempt(asked.client, role, Instant::now()) else {
-        let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
-        return answer;
+    let attempt = match admin.throttle.attempt(asked.client, role, Instant::now()) {
+        Ok(attempt) => attempt,
+        Err(wait) => {
+            let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
+            let seconds = HeaderValue::from(wait.as_secs() + 1);
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+            return answer;
+        }
     };
-    let Ok(_turn) = admin.signing_in.acquire().await else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, texts.internal);
+    let Ok(Ok(_turn)) = timeout(admin.request_time, admin.signing_in.acquire()).await else {
+        admin.throttle.succeeded(attempt);
+        return fail(Failure::TooSlow);
     };
     let connection = match admin.door.sign_in(role, &password, asked.client).await {
         Ok(connection) => connection,
@@ -81,20 +122,33 @@ pub async fn sign_in(visit: &Visit) -> Answer {
             return match refused {
                 Refused::NoPasswordAsked => refuse(StatusCode::FORBIDDEN, texts.no_password_asked),
                 Refused::NotHere => refuse(StatusCode::FORBIDDEN, texts.not_this_database),
-                Refused::Failed(failure) => refuse(failure.status(), failure.sentence(texts)),
+                Refused::Failed(failure) => fail(failure),
                 Refused::Wrong => refuse(StatusCode::FORBIDDEN, texts.wrong_password),
             };
         }
     };
-    admin.throttle.succeeded(attempt);
+    // A session is for whoever has something to do here. Nobody else takes up a place, nor signs in time and again.
+    let rights = timeout(admin.request_time, Rights::of(&connection)).await;
+    match rights.unwrap_or(Err(Failure::TooSlow)) {
+        Ok(rights) if rights.any() => admin.throttle.succeeded(attempt),
+        Ok(_) => {
+            let remedy = membership::remedy(&connection).await;
+            let said = html! { p { (texts.no_rights) } (advice(texts, remedy.as_deref())) };
+            return show(visit, StatusCode::FORBIDDEN, Some(said), back);
+        }
+        Err(failure) => {
+            admin.throttle.succeeded(attempt);
+            return fail(failure);
+        }
+    }
+    // One that was there before is of no more use.
+    end(visit);
     let begun = token::random().and_then(|csrf| {
         let session = Session::new(role.to_owned(), password, asked.client, csrf, connection);
-        admin.sessions.begin(session, Instant::now())
+        admin.sessions.begin(role, session, Instant::now())
     });
     match begun {
         Ok(id) => {
-            // One that was there before is of no more use.
-            end(visit);
             info!(role, client = %asked.client, "signed in to the admin page");
             with_cookie(see_other(back), &Cookie::Session.set(&id, asked.secure))
         }
@@ -110,19 +164,19 @@ pub fn sign_out(visit: &Visit) -> Answer {
     with_cookie(answer, &Cookie::Session.remove(visit.asked.secure))
 }
 
-fn end(visit: &Visit) {
+pub fn end(visit: &Visit) {
     if let Some(id) = &visit.asked.session {
         visit.admin.sessions.end(id);
     }
 }
 
 /// To where a session begins anew. A form that was sent is lost, which the page says.
-pub fn again(visit: &Visit, ended: bool) -> Answer {
+pub fn again(visit: &Visit, ended: Option<Ended>) -> Answer {
     let here = visit.asked.here();
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("back", here);
-    if ended {
-        query.append_pair("ended", "1");
+    if let Some(ended) = ended {
+        query.append_pair("ended", ended.code());
     }
     see_other(&format!("/sign-in?{}", query.finish()))
 }
