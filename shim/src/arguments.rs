@@ -218,7 +218,8 @@ pub struct Arguments {
           default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub admin_sessions: u32,
 
-    /// What to log on standard error: error, warn, info, debug, or a tracing filter
+    /// What to log on standard error: off, error, warn, info, debug or trace; also of a part alone, as in
+    /// warn,apikey_shim::connection=debug
     #[arg(
         long,
         env = "APIKEY_LOG",

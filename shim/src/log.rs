@@ -3,11 +3,12 @@
 use std::io::{self, BufWriter, IsTerminal};
 
 use clap::ValueEnum;
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{SetGlobalDefaultError, set_global_default};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::observed;
 
@@ -28,15 +29,72 @@ pub struct Log {
     pub lost: ErrorCounter,
 }
 
-/// Lines of requests only where they are asked for, by the flag or by name.
-pub fn filter(directives: &str, with_requests: bool) -> Result<EnvFilter, String> {
-    let requests = if with_requests { "info" } else { "off" };
-    EnvFilter::try_new(format!("{}={requests},{directives}", observed::TARGET))
-        .map_err(|error| error.to_string())
+/// Who writes lines: the library, its modules, and requests. A test compares it with the code.
+const TARGETS: [&str; 19] = [
+    "apikey_shim",
+    "apikey_shim::admin::failure",
+    "apikey_shim::admin::pages::sign_in",
+    "apikey_shim::admin::routes",
+    "apikey_shim::admin::server",
+    "apikey_shim::complaints",
+    "apikey_shim::connection",
+    "apikey_shim::connections",
+    "apikey_shim::connector",
+    "apikey_shim::database_host",
+    "apikey_shim::http2",
+    "apikey_shim::metrics_server",
+    "apikey_shim::opening",
+    "apikey_shim::places",
+    observed::TARGET,
+    "apikey_shim::retirement",
+    "apikey_shim::server",
+    "apikey_shim::service_manager",
+    "apikey_shim::session_watch",
+];
+
+/// Levels, and levels for some targets, as `warn,apikey_shim::connection=debug`: what is not named has the default, so that
+/// nothing is silenced but by `off`. Lines of requests only where they are asked for, by the flag or by name.
+pub fn filter(directives: &str, with_requests: bool) -> Result<Targets, String> {
+    let requests = if with_requests { LevelFilter::INFO } else { LevelFilter::OFF };
+    let mut filter = Targets::new().with_default(LevelFilter::INFO);
+    filter = filter.with_target(observed::TARGET, requests);
+    for directive in directives.split(',').map(str::trim).filter(|directive| !directive.is_empty())
+    {
+        filter = match directive.split_once('=') {
+            None => filter.with_default(level(directive)?),
+            Some((name, text)) => filter.with_target(target(name.trim())?, level(text.trim())?),
+        };
+    }
+    Ok(filter)
+}
+
+/// In any case, and by syslog's names, too.
+fn level(text: &str) -> Result<LevelFilter, String> {
+    Ok(match text.to_ascii_lowercase().as_str() {
+        "off" => LevelFilter::OFF,
+        "error" | "err" => LevelFilter::ERROR,
+        "warn" | "warning" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => {
+            return Err(format!(
+                "{text:?} is no level; there are off, error, warn, info, debug and trace"
+            ));
+        }
+    })
+}
+
+fn target(name: &str) -> Result<&str, String> {
+    let is_of = |known: &str| known == name || known.starts_with(&format!("{name}::"));
+    if TARGETS.into_iter().any(is_of) {
+        return Ok(name);
+    }
+    Err(format!("nothing is logged by {name:?}; there are {}", TARGETS.join(", ")))
 }
 
 /// A thread of its own writes: whoever reads standard error may be slow, and then lines are lost, not requests held up.
-pub fn start(filter: EnvFilter, format: LogFormat) -> Result<Log, SetGlobalDefaultError> {
+pub fn start(filter: Targets, format: LogFormat) -> Result<Log, SetGlobalDefaultError> {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("log")
@@ -65,4 +123,109 @@ pub fn start(filter: EnvFilter, format: LogFormat) -> Result<Log, SetGlobalDefau
 
 fn text(writer: NonBlocking, is_terminal: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
     fmt::layer().with_ansi(is_terminal).with_writer(writer).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use tracing::Level;
+
+    use super::*;
+
+    const ELSEWHERE: &str = "apikey_shim::server";
+
+    #[test]
+    fn levels_are_known_by_their_usual_names() {
+        for (text, level) in [
+            ("error", Level::ERROR),
+            ("err", Level::ERROR),
+            ("warn", Level::WARN),
+            ("warning", Level::WARN),
+            ("WARNING", Level::WARN),
+            ("Info", Level::INFO),
+            (" debug ", Level::DEBUG),
+            ("trace", Level::TRACE),
+            ("", Level::INFO),
+            (",", Level::INFO),
+            ("error,debug", Level::DEBUG),
+        ] {
+            let filter = filter(text, false).unwrap();
+            assert_eq!(filter.default_level(), Some(LevelFilter::from_level(level)), "{text:?}");
+        }
+        assert!(!filter("off", false).unwrap().would_enable(ELSEWHERE, &Level::ERROR));
+    }
+
+    #[test]
+    fn what_is_not_named_is_not_silenced() {
+        let filter = filter("apikey_shim::connection=debug", false).unwrap();
+        assert!(filter.would_enable("apikey_shim::connection", &Level::DEBUG));
+        assert!(filter.would_enable(ELSEWHERE, &Level::INFO));
+        assert!(!filter.would_enable(ELSEWHERE, &Level::DEBUG));
+        assert!(!filter.would_enable(observed::TARGET, &Level::ERROR));
+    }
+
+    #[test]
+    fn requests_are_asked_for_by_the_flag_or_by_name() {
+        for (text, with_requests) in
+            [("warn", true), ("off", true), ("apikey_shim::request=info", false)]
+        {
+            let filter = filter(text, with_requests).unwrap();
+            assert!(filter.would_enable(observed::TARGET, &Level::INFO), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_would_do_nothing_is_no_filter() {
+        for text in [
+            "warnn",
+            "5",
+            "info warn",
+            "apikey_shim",
+            "hyper=debug",
+            "tokio_postgres=debug",
+            "apikey=info",
+            "apikey_shim::databse=debug",
+            "apikey_shim::conn=debug",
+            "apikey_shim=loud",
+            "apikey_shim=",
+            "=info",
+            "[request]=info",
+            "apikey_shim::server=info=debug",
+        ] {
+            assert!(filter(text, false).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_targets_are_those_of_the_code() {
+        let mut logging = BTreeSet::from([observed::TARGET.to_owned()]);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        collect(&source, "apikey_shim", &mut logging);
+        let known: BTreeSet<_> = TARGETS.into_iter().map(str::to_owned).collect();
+        assert_eq!(known, logging);
+    }
+
+    fn collect(directory: &Path, module: &str, logging: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let inner = match name {
+                "lib" | "mod" => module.to_owned(),
+                name => format!("{module}::{name}"),
+            };
+            if path.is_dir() {
+                collect(&path, &inner, logging);
+            } else if name != "observed" && path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let logs = |level| text.contains(&format!(" {level}!("));
+                if ["error", "warn", "info", "debug", "trace"].into_iter().any(logs) {
+                    logging.insert(inner);
+                }
+            }
+        }
+    }
 }

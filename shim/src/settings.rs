@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::header::{HeaderName, HeaderValue};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use crate::admin::uses::Uses;
 use crate::admin::{self, Door, Hosts, Lifetimes};
@@ -37,7 +37,7 @@ pub struct Settings {
     pub limits: ServerLimits,
     pub doors: Doors,
     pub pool_size: u32,
-    pub log: EnvFilter,
+    pub log: Targets,
     pub log_format: LogFormat,
     pub metrics_listen: Option<SocketAddr>,
     pub admin: Option<admin::Settings>,

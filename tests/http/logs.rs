@@ -1,4 +1,4 @@
-//! No log has a key in it.
+//! No log has a key in it, and none is silent by mistake.
 
 use apikey_tests::{Database, Shim, one};
 
@@ -59,4 +59,21 @@ fn neither_the_shims_log_nor_the_servers_has_the_key() {
     superuser
         .batch_execute(&format!("DROP OWNED BY {0}_group; DROP ROLE {0}_group", database.name))
         .unwrap();
+}
+
+/// By other names of a level, by an empty variable as a template leaves it, and by a filter of a part alone.
+#[test]
+fn a_filter_leaves_warnings_in() {
+    let login = apikey_tests::Cluster::shared().superuser();
+    let nowhere = "host=127.0.0.1 port=1 user=nobody";
+    for filter in ["warn", "warning", "WARN", "", "apikey_shim::server=error", "err,info"] {
+        let shim = Shim::start_as(&login, nowhere, &["--log", filter]);
+        assert_eq!(shim.get("/ready", &[]).status(), 503);
+        assert!(shim.log().contains("cannot connect"), "{filter}: {}", shim.log());
+    }
+    for filter in ["off", "err", "ERROR"] {
+        let shim = Shim::start_as(&login, nowhere, &["--log", filter]);
+        assert_eq!(shim.get("/ready", &[]).status(), 503);
+        assert_eq!(shim.log(), "", "{filter}");
+    }
 }

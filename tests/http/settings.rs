@@ -47,7 +47,11 @@ fn each_wrong_setting_is_named() {
         ("--cors-header", "traceparent"), // without an origin
         ("--realm", "line\nbreak"),
         ("--shutdown-timeout", "-1s"),
-        ("--log", "apikey=loudest"),
+        ("--log", "loud"),
+        ("--log", "warnn"),
+        ("--log", "info,hyper=debug"),
+        ("--log", "apikey_shim=loudest"),
+        ("--log", "apikey_shim::nowhere=debug"),
         ("--log-format", "xml"),
         ("--metrics-listen", "nowhere"),
         ("--admin-host", "https://keys.example.org"),
