@@ -194,9 +194,17 @@ mod tests {
         let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
         assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
         let paths = description["paths"].as_object().unwrap();
+    use std::collections::BTreeSet;
+
         assert!(paths.keys().all(|path| Route::of(path).is_ok()));
         for path in ["/api/user/keytest/", "/admin/api/user/keytest/", "/auth", "/openapi.json"] {
             assert!(paths.contains_key(path), "{path}");
         }
     }
 }
+        // Generators make a method of what stands here, and know it by its name.
+        let operations =
+            paths.values().flat_map(|path| ["get", "head"].map(|method| &path[method]));
+        let names: Vec<_> = operations.map(|it| it["operationId"].as_str().unwrap()).collect();
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!((names.len(), distinct.len()), (2 * paths.len(), 2 * paths.len()));
