@@ -1,15 +1,57 @@
-//! The name of a host, brought into one spelling. Strict, so that two programs that look at one
-//! request see the same host: nothing is percent-decoded, nothing is repaired.
+//! The host that a request names: whether it does so as HTTP wants it, and its name in one spelling. Strict, so that
+//! two programs that look at one request see the same host: nothing is percent-decoded, nothing is repaired.
 
 use std::net::Ipv6Addr;
+
+use hyper::header::HOST;
+use hyper::{Request, Version};
 
 /// In bytes, both (RFC 1035, 2.3.4).
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
+/// RFC 9112, 3.2: one `Host` that is one, without which only HTTP/1.0 goes. RFC 9113, 8.3.1: in HTTP/2 the authority may
+/// stand for it, and may not contradict it. In HTTP/1.1 an absolute target outranks it (RFC 9112, 3.2.2). Neither names a user.
+pub fn is_well_named<B>(request: &Request<B>) -> bool {
+    let mut lines = request.headers().get_all(HOST).iter();
+    let (line, further) = (lines.next(), lines.next());
+    let Ok(line) = line.map(|line| line.to_str()).transpose() else { return false };
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    if further.is_some() || ![line, authority].into_iter().flatten().all(is_authority) {
+        return false;
+    }
+    match (request.version(), line, authority) {
+        (Version::HTTP_2, Some(line), Some(authority)) => is_same(line, authority),
+        (Version::HTTP_2, None, None) | (Version::HTTP_11, None, _) => false,
+        _ => true,
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    let spelled = of_authority(one);
+    one.eq_ignore_ascii_case(other) || (spelled.is_some() && spelled == of_authority(other))
+}
+
+/// RFC 3986, 3.2.2 and 3.2.3, without a user: `spelled` takes less.
+fn is_authority(text: &str) -> bool {
+    without_port(text).is_some_and(|host| match host.strip_prefix('[') {
+        Some(rest) => {
+            rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        }
+        None => host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)),
+    })
+}
+
 /// The host of a `Host` header or of an absolute request target: `Venue.Example.org.:8080` is
-/// `venue.example.org`. The port may be empty (RFC 3986, 3.2.3).
+/// `venue.example.org`.
 pub fn of_authority(authority: &str) -> Option<String> {
+    spelled(without_port(authority)?)
+}
+
+/// The port may be empty (RFC 3986, 3.2.3).
+fn without_port(authority: &str) -> Option<&str> {
     let end = match authority.rfind(']') {
         // The colons of an IPv6 address are within its brackets.
         Some(bracket) => bracket + 1,
@@ -17,10 +59,7 @@ pub fn of_authority(authority: &str) -> Option<String> {
     };
     let (host, port) = authority.split_at(end);
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
-        return None;
-    }
-    spelled(host)
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(host)
 }
 
 /// A host alone, in lower case and without the full stop that DNS may end it with; an IPv6 address
@@ -42,7 +81,43 @@ fn is_label(label: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    fn is_well_named(version: Version, target: &str, lines: &[&str]) -> bool {
+        let mut request = Request::builder().version(version).uri(target);
+        for line in lines {
+            request = request.header(HOST, line.as_bytes());
+        }
+        super::is_well_named(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn one_host_that_is_one() {
+        let versions = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2];
+        for version in versions {
+            for line in
+                ["test", "TEST.:80", "test:", "", "a_b~!$&'()*+,;=%41", "[::1]:80", "192.0.2.7"]
+            {
+                assert!(is_well_named(version, "/", &[line]), "{version:?} {line}");
+            }
+            for line in
+                ["a b", "u@test", "test:http", "::1", "[::1", "[test]", "a/b", "caf\u{e9}", "a\"b"]
+            {
+                assert!(!is_well_named(version, "/", &[line]), "{version:?} {line}");
+            }
+            assert!(!is_well_named(version, "/", &["test", "test"]), "{version:?}");
+            assert!(!is_well_named(version, "http://u@test/", &["test"]), "{version:?}");
+        }
+        let without = |target| versions.map(|version| is_well_named(version, target, &[]));
+        assert_eq!(without("/"), [true, false, false]);
+        assert_eq!(without("http://test/"), [true, false, true]);
+        let other =
+            |host| versions.map(|version| is_well_named(version, "http://test:80/", &[host]));
+        assert_eq!(other("other"), [true, true, false]);
+        assert_eq!(other("Test."), [true, true, true]);
+    }
 
     #[test]
     fn one_spelling_for_each_host() {

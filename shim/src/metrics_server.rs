@@ -18,6 +18,7 @@ use tracing::debug;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::extension_stats::Stats;
+use crate::host;
 use crate::listener::Listener;
 use crate::places::{Place, Places};
 use crate::problem::{Answer, Problem, content};
@@ -73,6 +74,9 @@ async fn serve(exporter: &Exporter, stream: Stream, place: &Place) {
 
 impl Exporter {
     async fn answer<B>(&self, request: &Request<B>) -> Answer {
+        if !host::is_well_named(request) {
+            return Problem::BadRequest.answer();
+        }
         if request.uri().path() != "/metrics" {
             return Problem::NotFound.answer();
         }

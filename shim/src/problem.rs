@@ -31,9 +31,7 @@ impl Problem {
     /// clients of Django REST framework show it to people.
     fn meaning(self) -> (StatusCode, &'static str) {
         match self {
-            Self::BadRequest => {
-                (StatusCode::BAD_REQUEST, "The request is not well-formed HTTP/1.1.")
-            }
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "The request is not well-formed HTTP."),
             Self::Unauthorized => {
                 (StatusCode::UNAUTHORIZED, "The request carries no valid API key.")
             }

@@ -12,6 +12,7 @@ use crate::complaints::Complaints;
 use crate::cors::Cors;
 use crate::credentials::KeyHeader;
 use crate::database::Database;
+use crate::host;
 use crate::keytest;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
@@ -90,8 +91,15 @@ impl App {
     /// The body of the request, if any, is not looked at; hyper closes the connection rather
     /// than read much of it.
     pub async fn respond<B>(&self, peer: Peer, request: &Request<B>) -> Answer {
-        let route = Route::of(request.uri().path());
-        let name = route.map_or("other", Route::name);
+        let route = match host::is_well_named(request) {
+            true => Route::of(request.uri().path()),
+            false => Err(Problem::BadRequest),
+        };
+        let name = match route {
+            Ok(route) => route.name(),
+            Err(Problem::BadRequest) => "none",
+            Err(_) => "other",
+        };
         let observed =
             Observed::begin(self, peer, name, method_name(request.method()), request.headers());
         let preflight = Cors::is_preflight(request);
@@ -186,6 +194,8 @@ impl App {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::collections::BTreeSet;
+
     use super::*;
     use serde_json::Value;
 
@@ -194,17 +204,15 @@ mod tests {
         let description: Value = serde_json::from_str(DESCRIPTION).unwrap();
         assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
         let paths = description["paths"].as_object().unwrap();
-    use std::collections::BTreeSet;
-
         assert!(paths.keys().all(|path| Route::of(path).is_ok()));
         for path in ["/api/user/keytest/", "/admin/api/user/keytest/", "/auth", "/openapi.json"] {
             assert!(paths.contains_key(path), "{path}");
         }
-    }
-}
         // Generators make a method of what stands here, and know it by its name.
         let operations =
             paths.values().flat_map(|path| ["get", "head"].map(|method| &path[method]));
         let names: Vec<_> = operations.map(|it| it["operationId"].as_str().unwrap()).collect();
         let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!((names.len(), distinct.len()), (2 * paths.len(), 2 * paths.len()));
+    }
+}

@@ -46,7 +46,9 @@ fn sigterm_does_not_wait_for_ever() {
     let mut locking = database.superuser();
     locking.batch_execute("BEGIN; LOCK TABLE apikey.key").unwrap();
     let mut waiting = shim.connect();
-    write!(waiting, "GET /api/user/keytest/ HTTP/1.1\r\nX-Api-Key: {key}\r\n\r\n").unwrap();
+    let request =
+        format!("GET /api/user/keytest/ HTTP/1.1\r\nHost: test\r\nX-Api-Key: {key}\r\n\r\n");
+    waiting.write_all(request.as_bytes()).unwrap();
     let mut half = shim.connect();
     half.write_all(b"GET /live HT").unwrap();
     sleep(Duration::from_millis(200));

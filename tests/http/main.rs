@@ -9,6 +9,8 @@ mod django;
 mod examples;
 mod forms;
 mod garbage;
+mod hosts;
+mod http2;
 mod lifecycle;
 mod limits;
 mod logs;

@@ -84,7 +84,9 @@ fn nothing_that_a_client_sends_makes_a_series() {
         shim.get("/api/user/keytest/", &[&format!("X-Api-Key: {key}{number}")]);
         shim.request(&format!("METHOD{number}"), "/live", &[]);
         shim.request(&key, &format!("/{key}"), &[]);
-        shim.send(format!("GET http://h{number}.example.org/live HTTP/1.1\r\n\r\n").as_bytes());
+        let host = format!("h{number}.example.org");
+        shim.send(format!("GET http://{host}/live HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        shim.send(format!("GET /live HTTP/1.1\r\nHost: {host}@{host}\r\n\r\n").as_bytes());
         shim.send(format!("GET /live HTTP/{number}.1\r\n\r\n").as_bytes());
         let lines = [format!("X-Request-Id: {number}"), format!("Origin: https://{number}.test")];
         shim.get("/live", &[&lines[0], &lines[1]]);

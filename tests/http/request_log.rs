@@ -161,10 +161,18 @@ fn a_secret_is_in_no_line() {
             shim.get(&format!("/api/user/keytest/?key={key}"), &[]);
             shim.get(&format!("/{key}"), &[]);
             shim.request(key, "/live", &[]);
-            shim.send(format!("GET http://{key}/live HTTP/1.1\r\n\r\n").as_bytes());
-            shim.send(format!("GET http://{key}@host/live HTTP/1.1\r\n\r\n").as_bytes());
+            for target in [
+                "/live".to_owned(),
+                format!("http://{key}/live"),
+                format!("http://{key}@host/live"),
+            ] {
+                shim.send(format!("GET {target} HTTP/1.1\r\nHost: {key}\r\n\r\n").as_bytes());
+            }
             shim.send(format!("GET /live {key}\r\n\r\n").as_bytes());
-            shim.send(format!("POST /live HTTP/1.1\r\nContent-Length: 41\r\n\r\n{key}").as_bytes());
+            shim.send(
+                format!("POST /live HTTP/1.1\r\nHost: test\r\nContent-Length: 41\r\n\r\n{key}")
+                    .as_bytes(),
+            );
             shim.send(format!("{key}\r\n\r\n").as_bytes());
         }
         let log = shim.log();
