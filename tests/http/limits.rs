@@ -27,6 +27,21 @@ fn too_large() {
     assert_eq!(shim.ask(&key).status(), 200);
 }
 
+/// A hundred, with `Host`, however short they are.
+#[test]
+fn too_many_lines() {
+    let mut database = Database::new();
+    let shim = Shim::start(&mut database, &[]);
+    let with_lines = |count: usize| {
+        let lines: Vec<_> = (1..count).map(|number| format!("X-{number}: x")).collect();
+        shim.get("/live", &lines.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert_eq!(with_lines(100).status(), 200);
+    let answer = with_lines(101);
+    answer.assert_problem(431);
+    assert_eq!(answer.header("connection"), Some("close"));
+}
+
 #[test]
 fn too_slow() {
     let mut database = Database::new();
