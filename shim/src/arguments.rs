@@ -156,11 +156,16 @@ pub struct Arguments {
           default_value = "5s", value_parser = duration)]
     pub request_timeout: Duration,
 
-    /// How long a client may take to send the head of a request (408), to read an answer, or to
-    /// stay silent between two requests
+    /// How long a client may take to send the head of a request (408), or to read an answer
     #[arg(long, env = "APIKEY_HEADER_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
           default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
+
+    /// How long a client may stay silent between two requests. A proxy that keeps connections should keep
+    /// them for a shorter time
+    #[arg(long, env = "APIKEY_IDLE_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
+          default_value = "75s", value_parser = duration)]
+    pub idle_timeout: Duration,
 
     /// Size of a request's head in bytes, at most (431)
     #[arg(long, env = "APIKEY_MAX_HEADER_BYTES", value_name = "BYTES", help_heading = "Limits",

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
@@ -18,8 +19,8 @@ use tracing::debug;
 use crate::peer::Peer;
 use crate::places::Place;
 use crate::problem::{Answer, Problem};
-use crate::server::Server;
-use crate::socket::Socket;
+use crate::server::{Server, ServerLimits};
+use crate::socket::{Socket, is_beginning};
 use crate::stream::Stream;
 
 /// After our last byte, a client gets this long to read it and to hang up.
@@ -35,13 +36,18 @@ pub async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
         |request: Request<Incoming>| async move { answer(server, peer, place, &request).await };
     let socket = Socket::new(stream, server.limits.header_time);
     let refuse = |problem| server.app.refuse(peer, problem);
-    converse(&server.http1, socket, place, respond, refuse).await;
+    converse(&server.http1, &server.limits, socket, place, respond, refuse).await;
 }
 
 /// The same with any server's answers, and with its words for requests that never become one.
+///
+/// hyper has one limit for the head of a request and for the time before it, which is the shorter of ours. When it is
+/// reached and the client has more time, another connection of hyper's goes on with the socket: that of an idle
+/// client, which has nothing else, or of one whose head is on its way.
 pub async fn converse<F: Future<Output = Answer>>(
     http: &http1::Builder,
-    socket: Socket,
+    limits: &ServerLimits,
+    mut socket: Socket,
     place: &Place,
     respond: impl Fn(Request<Incoming>) -> F,
     refuse: impl Fn(Problem) -> Answer,
@@ -50,28 +56,46 @@ pub async fn converse<F: Future<Output = Answer>>(
         let answer = respond(request);
         Box::pin(async { Ok::<_, Infallible>(answer.await) })
     });
-    let mut connection = http.serve_connection(TokioIo::new(socket), service);
+    let mut patience = limits.header_time.min(limits.idle_time);
+    let mut must_end = pin!(place.must_end());
+    let mut is_ending = false;
 
-    let outcome = {
-        let mut ending = poll_fn(|cx| connection.poll_without_shutdown(cx));
-        tokio::select! {
-            // First, because a request may have come in the same moment.
-            biased;
-            outcome = &mut ending => Some(outcome),
-            () = place.must_end() => match place.is_answering() {
-                true => Some(ending.await),
-                false => None,
+    let (outcome, unparsed) = loop {
+        let mut http = http.clone();
+        http.header_read_timeout(patience);
+        let mut connection = http.serve_connection(TokioIo::new(socket), service);
+        let outcome = {
+            let mut ending = poll_fn(|cx| connection.poll_without_shutdown(cx));
+            tokio::select! {
+                // First, because a request may have come in the same moment.
+                biased;
+                outcome = &mut ending => Some(outcome),
+                () = &mut must_end => {
+                    is_ending = true;
+                    match place.is_answering() {
+                        true => Some(ending.await),
+                        false => None,
+                    }
+                }
             }
+        };
+        let parts = connection.into_parts();
+        socket = parts.io.into_inner();
+        let is_timeout = matches!(&outcome, Some(Err(error)) if error.is_timeout());
+        match more_time(limits, place, &socket, &parts.read_buf) {
+            Some(time) if is_timeout && !is_ending => {
+                patience = time.min(limits.header_time).min(limits.idle_time);
+            }
+            _ => break (outcome, parts.read_buf),
         }
+        socket.unread(parts.read_buf);
     };
-    let parts = connection.into_parts();
-    let socket = parts.io.into_inner();
     let problem = match outcome {
-        None => begun(&parts.read_buf).then_some(Problem::Unavailable),
+        None => is_beginning(&unparsed).then_some(Problem::Unavailable),
         Some(Ok(())) => None,
         Some(Err(error)) => {
             debug!(%error, "connection ends");
-            unanswered(&error, socket.held_back(), &parts.read_buf)
+            unanswered(&error, socket.held_back(), &unparsed)
         }
     };
     let farewell = close(socket.into_stream(), problem.map(refuse));
@@ -109,7 +133,8 @@ pub async fn answer(
 /// What is still owed to a client whose request never became one.
 fn unanswered(error: &hyper::Error, held_back: bool, unparsed: &[u8]) -> Option<Problem> {
     if error.is_timeout() {
-        return begun(unparsed).then_some(Problem::HeadTimeout);
+        // One that is idle is just closed.
+        return is_beginning(unparsed).then_some(Problem::HeadTimeout);
     }
     if !held_back && !error.is_parse_version_h2() {
         return None;
@@ -121,10 +146,21 @@ fn unanswered(error: &hyper::Error, held_back: bool, unparsed: &[u8]) -> Option<
     })
 }
 
-/// Whether a part of a request is here; without, it is an idle connection, which is just closed. Empty lines between
-/// requests are no beginning of one (RFC 9112, 2.2).
-fn begun(unparsed: &[u8]) -> bool {
-    unparsed.iter().any(|byte| !b"\r\n".contains(byte))
+/// What is left to a client: for the head that it has begun, maybe together with the request before, or for
+/// a new one. The first head has to be there in time, from the first moment.
+fn more_time(
+    limits: &ServerLimits,
+    place: &Place,
+    socket: &Socket,
+    unparsed: &[u8],
+) -> Option<Duration> {
+    let waited = place.waits_for().filter(|_| !socket.is_stalled())?;
+    let left = match is_beginning(unparsed) {
+        _ if !place.has_asked() => limits.header_time.saturating_sub(waited),
+        true => limits.header_time.saturating_sub(socket.begun().unwrap_or(waited)),
+        false => limits.idle_time.saturating_sub(waited),
+    };
+    (!left.is_zero()).then_some(left)
 }
 
 /// Closing a socket that has unread bytes resets it, and the reset may overtake what was sent

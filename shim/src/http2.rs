@@ -34,7 +34,8 @@ pub fn builder(limits: &ServerLimits) -> Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
-        // A peer that is gone without a word.
+        // A peer that is gone without a word, or has begun a head and does not end it: it cannot answer meanwhile
+        // (RFC 9113, 4.3).
         .keep_alive_interval(limits.header_time)
         .keep_alive_timeout(limits.header_time);
     http
@@ -51,7 +52,12 @@ pub async fn serve(server: &Arc<Server>, stream: Stream, peer: Peer, place: &Arc
     let mut connection = pin!(server.http2.serve_connection(io, service));
     let mut is_ending = false;
     loop {
-        let patience = patience(place, is_ending, server.limits.header_time);
+        let patience = match is_ending {
+            true if place.is_gone() => HURRY,
+            true => LINGER,
+            // It may change meanwhile.
+            false => time_left(place, &server.limits).min(server.limits.idle_time),
+        };
         tokio::select! {
             biased;
             outcome = connection.as_mut() => {
@@ -61,9 +67,9 @@ pub async fn serve(server: &Arc<Server>, stream: Stream, peer: Peer, place: &Arc
                 return;
             }
             () = place.told() => {}
-            () = sleep(patience) => match place.waits_for() {
-                Some(waited) if waited >= patience && is_ending => return,
-                Some(waited) if waited >= patience => {}
+            () = sleep(patience) => match is_ending {
+                true if place.waits_for() >= Some(patience) => return,
+                false if time_left(place, &server.limits).is_zero() => {}
                 _ => continue,
             }
         }
@@ -72,12 +78,9 @@ pub async fn serve(server: &Arc<Server>, stream: Stream, peer: Peer, place: &Arc
     }
 }
 
-/// For how long a client without a request in flight is waited for.
-fn patience(place: &Place, is_ending: bool, usual: Duration) -> Duration {
-    match is_ending {
-        true if place.is_gone() => HURRY,
-        true => LINGER,
-        false if place.is_turned_away() => LINGER.min(usual),
-        false => usual,
-    }
+/// For how much longer a client without a request in flight is waited for.
+fn time_left(place: &Place, limits: &ServerLimits) -> Duration {
+    let usual = if place.has_asked() { limits.idle_time } else { limits.header_time };
+    let patience = if place.is_turned_away() { LINGER.min(usual) } else { usual };
+    patience.saturating_sub(place.waits_for().unwrap_or_default())
 }

@@ -29,6 +29,8 @@ pub struct ServerLimits {
     pub connections: u32,
     pub header_bytes: usize,
     pub header_time: Duration,
+    /// Between two requests of a connection.
+    pub idle_time: Duration,
     pub shutdown: Duration,
 }
 
@@ -105,11 +107,10 @@ impl Server {
     }
 }
 
+/// But for the time that a client has, which changes with what it does.
 pub fn http1(limits: &ServerLimits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        // From the first moment of a connection, and from the end of each answer.
-        .header_read_timeout(limits.header_time)
         .max_header_size(limits.header_bytes)
         .max_buf_size(limits.header_bytes)
         // A client may close its sending side and still wait for the answer.

@@ -69,6 +69,7 @@ impl Settings {
             connections: arguments.max_connections,
             header_bytes: arguments.max_header_bytes as usize,
             header_time: arguments.header_timeout,
+            idle_time: arguments.idle_timeout,
             shutdown: arguments.shutdown_timeout,
         };
         let admin = admin(&arguments, tls.clone(), limits)?;

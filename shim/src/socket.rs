@@ -1,6 +1,6 @@
-//! A stream as hyper sees it. It bounds how long a client may refuse to read, and it holds
-//! back the bare heads with which hyper itself answers requests that it cannot parse, so that
-//! they can be answered like all the others.
+//! A stream as hyper sees it. It bounds how long a client may refuse to read, knows since when one is sending a head,
+//! and holds back the bare heads with which hyper itself answers requests that it cannot parse, so that they can be
+//! answered like all the others.
 
 use std::future::Future;
 use std::io;
@@ -8,8 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::stream::Stream;
 
@@ -18,11 +19,30 @@ pub struct Socket {
     write_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     held_back: bool,
+    /// When the first of what came after the last answer did.
+    begun: Option<Instant>,
+    unread: Bytes,
 }
 
 impl Socket {
     pub fn new(stream: Stream, write_timeout: Duration) -> Self {
-        Self { stream, write_timeout, stalled: None, held_back: false }
+        let unread = Bytes::new();
+        Self { stream, write_timeout, stalled: None, held_back: false, begun: None, unread }
+    }
+
+    /// For another reader, what the last one has read and made nothing of.
+    pub fn unread(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+    }
+
+    /// For how long the client has been sending what it began after the last answer.
+    pub fn begun(&self) -> Option<Duration> {
+        self.begun.map(|begun| begun.elapsed())
+    }
+
+    /// Whether the client does not read what it was sent.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
     }
 
     /// Whether hyper wanted to send an error of its own, and did not.
@@ -34,6 +54,11 @@ impl Socket {
     pub fn into_stream(self) -> Stream {
         self.stream
     }
+}
+
+/// Whether a part of a request is here. Empty lines before a request are no beginning of one (RFC 9112, 2.2).
+pub fn is_beginning(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| !b"\r\n".contains(byte))
 }
 
 /// hyper 1 writes `HTTP/1.1 4xx`, `connection: close`, `content-length: 0` and `date`, and has no
@@ -49,7 +74,17 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if self.unread.has_remaining() {
+            let length = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if self.begun.is_none() && is_beginning(&buffer.filled()[before..]) {
+            self.begun = Some(Instant::now());
+        }
+        outcome
     }
 }
 
@@ -65,6 +100,7 @@ impl AsyncWrite for Socket {
             return Poll::Ready(Ok(bytes.len()));
         }
         let this = self.get_mut();
+        this.begun = None;
         if let Poll::Ready(outcome) = Pin::new(&mut this.stream).poll_write(cx, bytes) {
             this.stalled = None;
             return Poll::Ready(outcome);

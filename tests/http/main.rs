@@ -11,6 +11,7 @@ mod forms;
 mod garbage;
 mod hosts;
 mod http2;
+mod idle;
 mod lifecycle;
 mod limits;
 mod logs;

@@ -31,6 +31,7 @@ fn each_wrong_setting_is_named() {
         ("--pool-wait", "5"),
         ("--request-timeout", "0s"),
         ("--header-timeout", "soon"),
+        ("--idle-timeout", "0s"),
         ("--max-header-bytes", "1"),
         ("--max-connections", "0"),
         ("--trusted-proxy", "proxy.example"),

@@ -19,6 +19,7 @@ use crate::connection::converse;
 use crate::listener::Listener;
 use crate::peer::Peer;
 use crate::places::{Place, Places};
+use crate::problem::Problem;
 use crate::server::{ServerLimits, http1};
 use crate::server_tls::ServerTls;
 use crate::socket::Socket;
@@ -98,7 +99,8 @@ async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
     };
     let respond = |request| routes::respond(server.admin.clone(), peer, place, request);
     let socket = Socket::new(stream, server.limits.header_time);
-    converse(&server.http, socket, place, respond, |problem| bare(problem.answer().status())).await;
+    let refuse = |problem: Problem| bare(problem.answer().status());
+    converse(&server.http, &server.limits, socket, place, respond, refuse).await;
 }
 
 async fn open(server: &Server, stream: Stream) -> io::Result<Stream> {

@@ -26,6 +26,8 @@ pub struct State {
     pub in_flight: AtomicU32,
     /// The start of its waiting, in microseconds of the places' life, when nothing is in flight.
     pub since: AtomicU64,
+    /// Whether anything was ever in flight.
+    pub has_asked: AtomicBool,
     /// Its place is another's, or it has ended.
     is_gone: AtomicBool,
     pub told: Notify,
@@ -67,6 +69,7 @@ impl Crowd {
             is_turned_away,
             in_flight: AtomicU32::new(0),
             since: AtomicU64::new(since),
+            has_asked: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
             told: Notify::new(),
         });

@@ -18,12 +18,18 @@ pub struct Place {
 impl Place {
     /// Until the end of the value, a request is being answered.
     pub fn answering(&self) -> Answering<'_> {
+        self.state.has_asked.store(true, Ordering::Relaxed);
         self.state.in_flight.fetch_add(1, Ordering::AcqRel);
         Answering(self)
     }
 
     pub fn is_answering(&self) -> bool {
         self.state.is_answering()
+    }
+
+    /// Whether a request has come on it, ever.
+    pub fn has_asked(&self) -> bool {
+        self.state.has_asked.load(Ordering::Relaxed)
     }
 
     /// For how long it has been waiting for its client.
