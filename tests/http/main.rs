@@ -17,6 +17,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod neighbours;
+mod odd_requests;
 mod openapi;
 mod outages;
 mod overload;
