@@ -5,7 +5,7 @@ use postgres::types::Type;
 use postgres::{Client, Transaction};
 use std::thread;
 
-const SEEN: &str = "SELECT coalesce((apikey_current()).owner, 'nobody') || ': '
+const SEEN: &str = "SELECT coalesce((keys.apikey_current()).owner, 'nobody') || ': '
     || coalesce((SELECT string_agg(article, ', ') FROM sale), 'nothing')";
 
 struct Pooled {
@@ -29,7 +29,7 @@ impl Pooled {
 
 /// Without a named statement, which a transaction pooler might look for on another connection.
 fn login(transaction: &mut Transaction<'_>, key: &str) -> bool {
-    let rows = transaction.query_typed("SELECT apikey_login($1, NULL)", &[(&key, Type::TEXT)]);
+    let rows = transaction.query_typed("SELECT keys.apikey_login($1, NULL)", &[(&key, Type::TEXT)]);
     rows.unwrap()[0].get(0)
 }
 

@@ -35,7 +35,7 @@ fn policy_and_trigger() {
     shop.psql("examples/trigger.sql");
     let mut client = shop.database.connect(&shop.till);
     let mut transaction = client.transaction().unwrap();
-    transaction.query("SELECT apikey_login($1, NULL)", &[&shop.ada]).unwrap();
+    transaction.query("SELECT keys.apikey_login($1, NULL)", &[&shop.ada]).unwrap();
     let sale = "INSERT INTO sale (article) VALUES ('bread')";
     transaction.execute(sale, &[]).unwrap();
     let forged = "INSERT INTO sale (article, written_with) VALUES ('salt', 'Nobodys1')";
@@ -49,7 +49,7 @@ fn policy_and_trigger() {
     );
 
     let mut transaction = client.transaction().unwrap();
-    transaction.query("SELECT apikey_login($1, NULL)", &[&shop.bob]).unwrap();
+    transaction.query("SELECT keys.apikey_login($1, NULL)", &[&shop.bob]).unwrap();
     assert_eq!(refused(transaction.execute(sale, &[])).sqlstate(), "42501");
 }
 
@@ -67,7 +67,7 @@ fn the_trigger_cannot_be_told_another_key() {
         )
         .unwrap();
     let mut transaction = client.transaction().unwrap();
-    transaction.query("SELECT apikey_login($1, NULL)", &[&shop.ada]).unwrap();
+    transaction.query("SELECT keys.apikey_login($1, NULL)", &[&shop.ada]).unwrap();
     transaction.execute("INSERT INTO sale (article) VALUES ('bread')", &[]).unwrap();
     transaction.commit().unwrap();
     let written =
