@@ -30,8 +30,8 @@ const TRICKS: &[&str] = &[
 fn assert_works(ada: &mut Visitor, name: &str, trick: &str) {
     let shown = ada.add(name);
     assert_eq!(shown.status(), 200, "{trick}: {}", shown.body);
-    let key = shown.body.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-    let key = key.filter(|word| word.len() == 41 && word.find('.') == Some(8)).next();
+    let mut words = shown.body.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    let key = words.find(|word| word.len() == 41 && word.find('.') == Some(8));
     let key = key.unwrap_or_else(|| panic!("{trick}: {}", shown.body)).to_owned();
     let page = format!("/keys/{}", &key[..8]);
     let tested = ada.post("/test", &[("key", &key), ("ip", "192.0.2.1")]);
