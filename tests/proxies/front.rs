@@ -425,11 +425,11 @@ pub fn nothing_passes_while_keys_cannot_be_checked(start: impl FnOnce(&Backends)
     let (key, other) = (front.key.clone(), front.other.clone());
     front.ask(HOME, "/", &key, &[]).assert_identity(&key);
     // The database refuses the shim.
-    let revoke = "ALTER FUNCTION apikey_authorize(text, inet, text, text) RENAME TO hidden";
+    let revoke = "ALTER FUNCTION apikey.authorize_key RENAME TO hidden";
     front.database.superuser().batch_execute(revoke).unwrap();
     front.assert_refused(503, || front.ask(HOME, "/", &key, &[]));
     front.assert_refused(503, || front.ask(HOME, "/events/", &other, &["Content-Type: x"]));
-    let restore = "ALTER FUNCTION hidden(text, inet, text, text) RENAME TO apikey_authorize";
+    let restore = "ALTER FUNCTION apikey.hidden RENAME TO authorize_key";
     front.database.superuser().batch_execute(restore).unwrap();
     front.ask(HOME, "/", &key, &[]).assert_identity(&key);
     // The shim is gone.
