@@ -46,7 +46,10 @@ fn neither_the_shims_log_nor_the_servers_has_the_key() {
     let (server, own) = (database.cluster.log(), shim.log());
     assert!(server.contains("SELECT apikey.check_key("), "the server logged no statement");
     assert!(own.contains("listening") || own.contains("starts"), "the shim logged nothing: {own}");
-    assert!(server.contains("LATERAL apikey.authorize_key("), "the server logged no statement");
+    assert!(
+        server.contains("LATERAL apikey.authorize_key_at_once("),
+        "the server logged no statement"
+    );
     for secret in [&key[9..], &wrong[9..]] {
         assert!(!server.contains(secret), "in the server's log");
         assert!(!own.contains(secret), "in the shim's log: {own}");

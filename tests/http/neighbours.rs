@@ -39,6 +39,8 @@ const TRICKS: &[(&str, &str)] = &[
         "the same names as those of the schema apikey",
         "CREATE FUNCTION public.check_key(text, inet, text) RETURNS json
              LANGUAGE sql AS 'SELECT traps.lie(''check_key'')';
+         CREATE FUNCTION public.check_key_at_once(text, inet, text) RETURNS json
+             LANGUAGE sql AS 'SELECT traps.lie(''check_key_at_once'')';
          CREATE FUNCTION public.authorize_key(text, inet, text, text) RETURNS json
              LANGUAGE sql AS 'SELECT traps.lie(''authorize_key'')'",
     ),
@@ -250,12 +252,12 @@ fn functions_in_our_schema_that_are_no_members() {
         client.batch_execute(&create(signature)).unwrap();
         town.assert_true_answers(&shim, signature);
     }
-    client.batch_execute(&create("check_key(text, inet, text, x int DEFAULT 0)")).unwrap();
+    client.batch_execute(&create("check_key_at_once(text, inet, text, x int DEFAULT 0)")).unwrap();
     town.end_sessions();
     shim.ask(&town.good).assert_problem(503);
     assert!(shim.log().contains("another function has the name"), "{}", shim.log());
     town.assert_nothing_was_caught("in the schema apikey");
-    client.batch_execute("DROP FUNCTION apikey.check_key(text, inet, text, int)").unwrap();
+    client.batch_execute("DROP FUNCTION apikey.check_key_at_once(text, inet, text, int)").unwrap();
     town.assert_true_answers(&shim, "dropped");
 }
 
