@@ -21,7 +21,7 @@ pub fn renew(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
     let claim = match usage.renewals.claim(id, row.verifier(), now) {
         Ok(claim) => claim,
         Err(NotNow::Full) => return usage.header.ask_for_a_round(),
-        Err(NotNow::Known | NotNow::Busy | NotNow::TooLong) => return,
+        Err(NotNow::Known | NotNow::Busy | NotNow::Stuck | NotNow::TooLong) => return,
     };
     let Some(turn) = Turn::take(memory) else { return };
     // The key stays valid where its upkeep fails for want of memory.

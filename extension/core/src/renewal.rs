@@ -66,8 +66,10 @@ pub enum NotNow {
     Known,
     /// Somebody makes one at this moment.
     Busy,
-    /// There is no room.
+    /// There is no room until some are stored.
     Full,
+    /// Nor then, since those that there are could not be stored.
+    Stuck,
     /// The old one has a length that none has.
     TooLong,
 }
@@ -105,7 +107,10 @@ impl<'a> RenewalTable<'a> {
         }
         let alone = alone.ok_or(NotNow::Busy)?;
         let free = self.slots.iter().filter(|slot| slot.is_free(now));
-        let slot = free.min_by_key(|slot| slot.since.load(SeqCst)).ok_or(NotNow::Full)?;
+        let Some(slot) = free.min_by_key(|slot| slot.since.load(SeqCst)) else {
+            let is_stuck = self.slots.iter().all(|slot| slot.is_reported.load(SeqCst));
+            return Err(if is_stuck { NotNow::Stuck } else { NotNow::Full });
+        };
         Ok(Claim { slot, key, old, now, _alone: alone })
     }
 
@@ -280,6 +285,8 @@ mod tests {
         let pending: Vec<_> = table.pending().into_iter().map(|(_, renewal)| renewal.key).collect();
         assert_eq!(pending, [0, 2, 3, 9].map(key), "what took its place is not settled");
         assert!(table.pending().pop().unwrap().0.is_news());
+        table.pending().into_iter().for_each(|(ticket, _)| drop(ticket.is_news()));
+        assert_eq!(refusal(claim(table, 8, 11)), Some(NotNow::Stuck));
         claim(table, 8, HOLDS_FOR).unwrap_or_else(|_| panic!()).note("new", None);
         assert_eq!(table.pending().pop().unwrap().1.key, key(8));
         assert_eq!(table.pending().len(), SLOTS, "the oldest made room");
