@@ -26,17 +26,14 @@ impl NewerSnapshot {
 
     pub fn if_outdated() -> Option<Self> {
         let outdated = OUTDATED.get().filter(|outdated| active().as_ref() == Some(outdated));
-        outdated.and_then(|_| Self::take())
+        outdated.map(|_| Self::take())
     }
 
-    fn take() -> Option<Self> {
-        // SAFETY: inside a statement. Postgres takes no snapshot beside parallel workers.
-        unsafe {
-            (!pg_sys::IsInParallelMode()).then(|| {
-                pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-                Self
-            })
-        }
+    fn take() -> Self {
+        // SAFETY: inside a statement, so that the transaction has taken its first one: any other may be taken beside parallel
+        // workers, too.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+        Self
     }
 }
 

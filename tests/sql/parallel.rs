@@ -1,9 +1,14 @@
 //! Checks in parallel workers say what they say elsewhere, and are counted.
 
-use apikey_tests::{Cluster, Database, one, wrong_secret};
+use apikey_tests::{Cluster, Database, eventually, one, wrong_secret};
+use postgres::Client;
 
-#[test]
-fn workers_give_the_right_answers_and_count_each() {
+/// Without the leader's participation, all is the workers' work.
+const PARALLEL: &str = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+    SET max_parallel_workers_per_gather = 4; SET parallel_leader_participation = off";
+
+/// With a table of a thousand questions about each of two keys, and of a thousand wrong ones.
+fn asked() -> (Database, Client) {
     let database = Database::in_cluster(Cluster::private(&[
         "shared_preload_libraries = 'apikey'",
         "max_worker_processes = 16",
@@ -14,15 +19,18 @@ fn workers_give_the_right_answers_and_count_each() {
         .batch_execute(&format!(
             "CREATE TABLE asked AS SELECT k AS key FROM generate_series(1, 1000),
                  unnest('{{{},{},{}}}'::text[]) AS k;
-             ANALYZE asked;
-             SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
-             SET max_parallel_workers_per_gather = 4; SET parallel_leader_participation = off",
+             ANALYZE asked; {PARALLEL}",
             keys[0],
             keys[1],
             wrong_secret(&keys[0])
         ))
         .unwrap();
-    // The workers work for the leader: without his participation, all is theirs.
+    (database, client)
+}
+
+#[test]
+fn workers_give_the_right_answers_and_count_each() {
+    let (database, mut client) = asked();
     let mut uses = 0;
     for call in [
         "apikey_check(key, NULL) ->> 'auth'",
@@ -45,4 +53,26 @@ fn workers_give_the_right_answers_and_count_each() {
     );
     let expected = format!("{0} {0}, {0} 0", uses * 1000);
     assert_eq!(one(&mut client, &used), Some(expected));
+}
+
+/// A worker looks for the table by itself, when its statement's snapshot has been taken already.
+#[test]
+fn workers_that_wait_for_the_table_to_be_rewritten_find_the_key() {
+    let (database, mut client) = asked();
+    let mut rewriting = database.superuser();
+    rewriting
+        .batch_execute("BEGIN; ALTER TABLE apikey.key ADD note uuid DEFAULT gen_random_uuid()")
+        .unwrap();
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity
+         WHERE backend_type = 'parallel worker' AND wait_event_type = 'Lock'";
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let count = "SELECT count(*) FROM asked WHERE apikey_check(key, NULL) IS NOT NULL";
+            one(&mut client, count)
+        });
+        let mut watching = database.superuser();
+        eventually("workers wait", || one(&mut watching, waiting).as_deref() == Some("t"));
+        rewriting.batch_execute("COMMIT").unwrap();
+        assert_eq!(asking.join().unwrap().as_deref(), Some("2000"));
+    });
 }
