@@ -129,7 +129,7 @@ pub struct Arguments {
     )]
     pub database_password_file: Option<PathBuf>,
 
-    /// Connections to Postgres, at most
+    /// Connections to Postgres, at most; a quarter of them is for keys that take a slow hash
     #[arg(long, env = "APIKEY_POOL_SIZE", value_name = "COUNT", help_heading = "Database",
           default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_size: u32,
