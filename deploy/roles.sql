@@ -172,6 +172,8 @@ GRANT SELECT (prefix, name, owner, auth, allowed_ips, created_at, created_by, ex
 GRANT UPDATE (name, owner, auth, allowed_ips, expires_at, disabled_at,
               revoked_at, revoke_reason, metadata) ON apikey.key TO apikey_manager;
 GRANT SELECT, INSERT, UPDATE, DELETE ON apikey.scope TO apikey_manager;
+-- Which the constraints of both tables call: Postgres asks whoever writes a row for it.
+GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO apikey_manager;
 
 GRANT USAGE ON SCHEMA apikey TO apikey_backup;
 GRANT SELECT ON apikey.key, apikey.scope, apikey.event, apikey.usage TO apikey_backup;

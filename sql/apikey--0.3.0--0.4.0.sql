@@ -459,7 +459,7 @@ BEGIN
         CONSTRAINT = rule;
 END
 $$;
-COMMENT ON FUNCTION apikey.refuse_row(text) IS 'Refuses a row that breaks a rule, with the comment on the rule as hint';
+COMMENT ON FUNCTION apikey.refuse_row(text) IS 'Refuses a row that breaks a rule, with the comment on the rule as hint; whoever writes rows needs EXECUTE on it';
 
 ALTER TABLE apikey.key
     DROP CONSTRAINT prefix_shape,
@@ -876,7 +876,7 @@ BEGIN
 END
 $$;
 
--- Nothing is granted to anybody, whatever Postgres or ALTER DEFAULT PRIVILEGES granted, but what the install script grants.
+-- Nothing is granted to anybody, whatever Postgres or ALTER DEFAULT PRIVILEGES granted.
 DO $$
 DECLARE
     granted record;
@@ -893,10 +893,6 @@ BEGIN
     END LOOP;
 END
 $$;
-
--- But for this: Postgres asks whoever writes a row for EXECUTE on what its constraints call. Nobody can call it by its
--- name without USAGE on the schema, and all that it does is to raise an error.
-GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO PUBLIC;
 
 ------------------------------------------------------------------------------------------------------
 -- Whoever could execute a function of the old version, and what does its work now
@@ -960,6 +956,28 @@ BEGIN
          WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
            AND d.classid = 'pg_proc'::regclass AND d.objid = work.done_by AND d.deptype = 'i';
     END LOOP;
+
+    -- Postgres asks whoever writes a row for EXECUTE on what its constraints call.
+    FOR granted IN
+        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
+               CASE WHEN bool_or(a.is_grantable) THEN ' WITH GRANT OPTION' END AS option
+          FROM (SELECT c.oid, c.relowner AS owner, c.relacl AS acl FROM pg_class AS c
+                UNION ALL
+                SELECT c.oid, c.relowner, t.attacl FROM pg_class AS c JOIN pg_attribute AS t ON t.attrelid = c.oid) AS o
+         CROSS JOIN aclexplode(o.acl) AS a
+         WHERE o.oid IN ('apikey.key'::regclass, 'apikey.scope'::regclass)
+           AND a.privilege_type IN ('INSERT', 'UPDATE') AND a.grantee <> o.owner
+         GROUP BY a.grantee
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO %s%s', granted.grantee, granted.option);
+    END LOOP;
+    UPDATE pg_init_privs AS i
+       SET initprivs = ARRAY[makeaclitem(p.proowner, p.proowner, 'EXECUTE', false)]
+      FROM pg_proc AS p
+     WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid AND p.oid = 'apikey.refuse_row(text)'::regprocedure;
+    DELETE FROM pg_shdepend AS d
+     WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND d.classid = 'pg_proc'::regclass AND d.objid = 'apikey.refuse_row(text)'::regprocedure AND d.deptype = 'i';
 
     IF schemas IS NULL THEN
         DELETE FROM pg_init_privs AS i

@@ -67,7 +67,7 @@ BEGIN
         CONSTRAINT = rule;
 END
 $$;
-COMMENT ON FUNCTION apikey.refuse_row(text) IS 'Refuses a row that breaks a rule, with the comment on the rule as hint';
+COMMENT ON FUNCTION apikey.refuse_row(text) IS 'Refuses a row that breaks a rule, with the comment on the rule as hint; whoever writes rows needs EXECUTE on it';
 
 -- A plain INSERT, UPDATE or DELETE is a first-class way to manage keys: every rule about a key is a
 -- constraint or a trigger of this table. No rule depends on the database's locale.
@@ -1336,10 +1336,6 @@ BEGIN
     END LOOP;
 END
 $$;
-
--- But for this: Postgres asks whoever writes a row for EXECUTE on what its constraints call. Nobody can call it by its
--- name without USAGE on the schema, and all that it does is to raise an error.
-GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO PUBLIC;
 
 -- It works without, and not as it should.
 DO $$

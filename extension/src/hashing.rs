@@ -19,6 +19,8 @@ const QUEUES: usize = 256;
 #[repr(C)]
 pub struct Hashing {
     running: AtomicI32,
+    /// As whoever came last has it: who waits reads no settings meanwhile.
+    limit: AtomicI32,
     waiting: [AtomicU32; QUEUES],
     /// The queue that somebody was taken from last.
     last: AtomicUsize,
@@ -32,6 +34,13 @@ impl Hashing {
     pub unsafe fn start(this: *mut Self) {
         // SAFETY: by the contract above.
         unsafe { pg_sys::ConditionVariableInit((*this).freed.get()) }
+    }
+
+    fn take_up_limit(&self) {
+        let limit = settings::max_concurrent_hashes();
+        if self.limit.swap(limit, SeqCst) != limit {
+            self.wake_all();
+        }
     }
 
     /// The queue whose turn it is, if anybody waits.
@@ -66,11 +75,12 @@ impl Turn {
 
     /// One that is free, and that nobody waits for.
     pub fn take(memory: Memory) -> Option<Self> {
+        memory.hashing.take_up_limit();
         memory.hashing.next().is_none().then(|| Self::begin(memory)).flatten()
     }
 
     fn begin(memory: Memory) -> Option<Self> {
-        let limit = settings::max_concurrent_hashes();
+        let limit = memory.hashing.limit.load(SeqCst);
         let next = |running| (running < limit).then_some(running + 1);
         memory.hashing.running.fetch_update(SeqCst, SeqCst, next).ok().map(|_| Self(memory))
     }

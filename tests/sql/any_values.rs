@@ -24,8 +24,9 @@ fn some_keys(client: &mut Client) -> Vec<AnyKey> {
 /// What is not in the key itself.
 const IS_VALID: &str = "(revoked_at IS NULL AND disabled_at IS NULL AND (expires_at > clock_timestamp()) IS NOT FALSE)";
 
-const MATCHES: &str =
-    "(allowed_ips IS NULL OR EXISTS (SELECT FROM unnest(allowed_ips) AS n WHERE n >>= IP))";
+/// An IPv4-mapped network, of 96 bits or more, is that of the IPv4 addresses.
+const MATCHES: &str = "(allowed_ips IS NULL OR EXISTS (SELECT FROM unnest(allowed_ips) AS n WHERE CASE
+    WHEN family(IP) = 4 AND n <<= '::ffff:0.0.0.0/96' THEN n >>= ('::ffff:' || host(IP))::inet ELSE n >>= IP END))";
 
 /// Asks for something about the key's row, in which KEY and IP stand for the key and an address; all have to say yes.
 #[track_caller]

@@ -106,7 +106,8 @@ fn a_broken_rule_is_explained_by_every_way_to_a_row() {
     let writer = database.login("writer", "");
     let key = database.key("'event'");
     let mut client = database.superuser();
-    let grant = "GRANT USAGE ON SCHEMA apikey TO ROLE; GRANT SELECT (prefix, name), UPDATE (name) ON apikey.key TO ROLE";
+    let grant = "GRANT USAGE ON SCHEMA apikey TO ROLE; GRANT SELECT (prefix, name), UPDATE (name) ON apikey.key TO ROLE;
+                 GRANT EXECUTE ON FUNCTION apikey.refuse_row TO ROLE";
     client.batch_execute(&grant.replace("ROLE", &writer.role)).unwrap();
     let mut theirs = database.connect(&writer);
     theirs.batch_execute("UPDATE apikey.key SET name = 'till'").unwrap();

@@ -276,7 +276,7 @@ fn no_plan_shows_a_hash() {
     client
         .batch_execute(&format!(
             "GRANT USAGE ON SCHEMA apikey TO {0}; GRANT SELECT (prefix), UPDATE (name) ON apikey.key TO {0};
-             GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_authorize, apikey_explain TO {0}",
+             GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_authorize, apikey_explain, apikey.refuse_row TO {0}",
             manager.role
         ))
         .unwrap();

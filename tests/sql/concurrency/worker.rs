@@ -107,7 +107,8 @@ impl Worker<'_> {
             }
             6 | 7 => {
                 let known = self.some_key();
-                self.ask("SELECT apikey_enable($1)::text", &known.key, GONE);
+                let refusals = &["42704", "55000"]; // gone, revoked
+                self.ask("SELECT apikey_enable($1)::text", &known.key, refusals);
             }
             8 if self.below(3) == 0 => {
                 let known = self.some_key();
