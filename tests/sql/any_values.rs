@@ -36,7 +36,7 @@ fn assert_holds(client: &mut Client, key: &AnyKey, condition: &str) {
         "'192.0.2.1'::inet",
         "'2001:db8::1'::inet",
         // An IPv4-mapped address is the IPv4 address, which the rule below does not know.
-        "(SELECT host(n)::inet FROM unnest(allowed_ips) AS n WHERE NOT n <<= '::ffff:0.0.0.0/96' LIMIT 1)",
+        "(SELECT host(n)::inet FROM unnest(allowed_ips) AS n WHERE NOT host(n)::inet <<= '::ffff:0.0.0.0/96' LIMIT 1)",
     ] {
         let question = format!(
             "SELECT ({condition}) IS TRUE FROM apikey.key WHERE prefix = '{}'",
