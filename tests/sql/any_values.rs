@@ -38,11 +38,12 @@ fn assert_holds(client: &mut Client, key: &AnyKey, condition: &str) {
         // An IPv4-mapped address is the IPv4 address, which the rule below does not know.
         "(SELECT host(n)::inet FROM unnest(allowed_ips) AS n WHERE NOT host(n)::inet <<= '::ffff:0.0.0.0/96' LIMIT 1)",
     ] {
+        // The key last: it is random, and may have these words in it.
+        let condition = condition.replace("IP", ip).replace("KEY", &format!("'{}'", key.key));
         let question = format!(
             "SELECT ({condition}) IS TRUE FROM apikey.key WHERE prefix = '{}'",
             &key.key[..8]
         );
-        let question = question.replace("IP", ip).replace("KEY", &format!("'{}'", key.key));
         let answer = one(client, &question).unwrap();
         assert_eq!(answer, "t", "{question}\n{}", key.insert);
     }
