@@ -435,7 +435,6 @@ DECLARE
     new_row jsonb := '{}';
     action  text;
     changed jsonb;
-    is_new_hash boolean;
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         old_row := to_jsonb(OLD) - 'tag' || jsonb_build_object('verifier', substring(OLD.verifier FROM '[a-z0-9_]+'));
@@ -444,12 +443,10 @@ BEGIN
         new_row := to_jsonb(NEW) - 'tag' || jsonb_build_object('verifier', substring(NEW.verifier FROM '[a-z0-9_]+'));
     END IF;
     IF TG_OP = 'UPDATE' THEN
-        -- By assignment: a statement would have the hashes among its parameters, which debug_print_plan shows.
-        is_new_hash := (NEW.verifier, NEW.tag) IS DISTINCT FROM (OLD.verifier, OLD.tag);
         SELECT jsonb_object_agg(n.key, jsonb_build_object('from', old_row -> n.key, 'to', n.value)) INTO changed
           FROM jsonb_each(new_row) AS n
          WHERE n.value IS DISTINCT FROM old_row -> n.key
-            OR n.key = 'verifier' AND is_new_hash;
+            OR n.key = 'verifier' AND (NEW.verifier, NEW.tag) IS DISTINCT FROM (OLD.verifier, OLD.tag);
         IF changed IS NULL THEN
             RETURN NULL;
         END IF;
