@@ -64,12 +64,15 @@ DECLARE
     extra   text;
 BEGIN
     FOR model IN
-        SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, n.nspname, c.relname, c.relkind, a.columns
+        SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, n.nspname, c.relname, c.relkind, a.columns, a.plain
           FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
          CROSS JOIN LATERAL (
                SELECT array_agg(a.attname::text ORDER BY a.attnum) AS columns,
+                      -- To read a value of a type of somebody's own may run a function of theirs, as whoever runs this.
+                      array_agg(a.attname::text) FILTER (WHERE t.typnamespace = 'pg_catalog'::regnamespace) AS plain,
                       bool_or(a.attname = 'id' AND format_type(a.atttypid, a.atttypmod) = 'character varying(100)') AS has_old_id
-                 FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
          ) AS a
          -- No views: reading one would run its owner's functions with the rights of whoever runs this.
          WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
@@ -84,16 +87,19 @@ BEGIN
             WHEN model.relkind = 'f' THEN 'foreign tables are not read: copy it'
             WHEN NOT model.columns @> ARRAY['prefix', 'hashed_key'] THEN
                 'it is of djangorestframework-api-key before 1.4: upgrade that, run manage.py migrate, and import again'
+            ELSE (SELECT 'types of its own are not read: ' || string_agg(c, ', ') FROM unnest(model.columns) AS c
+                   WHERE c = ANY (package) AND c <> ALL (model.plain))
         END;
         IF model.relkind <> 'f' THEN
             BEGIN
-                -- What is written into the text of the statement is the table's name.
+                -- What is written into the text of the statement are names of the table and of its columns.
                 EXECUTE format($query$
                     INSERT INTO pg_temp.found (source, id, prefix, hashed_key, name, created, expiry_date, revoked)
                     SELECT $1, k ->> 'id', k ->> 'prefix', k ->> 'hashed_key', k ->> 'name', (k ->> 'created')::timestamptz,
                            (k ->> 'expiry_date')::timestamptz, coalesce((k ->> 'revoked')::boolean, false)
-                      FROM (SELECT to_jsonb(t.*) AS k FROM %s AS t) AS k
-                $query$, model.name)
+                      FROM (SELECT to_jsonb(one.*) AS k FROM (SELECT %s FROM %s AS t) AS one) AS k
+                $query$,
+                    (SELECT string_agg(format('t.%I', c), ', ') FROM unnest(model.plain) AS c WHERE c = ANY (package)), model.name)
                 USING model.oid;
             -- Such as a right that is missing. Whether it matters is decided when it is known which tables are wanted.
             EXCEPTION WHEN OTHERS THEN

@@ -97,9 +97,12 @@ BEGIN
           -- No view: reading one would run its owner's functions with the rights of whoever runs this.
           JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'BaseBillet_externalapikey' AND c.relkind IN ('r', 'p')
          CROSS JOIN LATERAL (
-               SELECT array_agg(a.attname::text) AS columns,
+               SELECT coalesce(array_agg(a.attname::text), '{}') AS columns,
                       coalesce(array_agg(a.attname::text) FILTER (WHERE a.atttypid = 'boolean'::regtype), '{}') AS rights
-                 FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                  -- To read a value of a type of somebody's own may run a function of theirs, as whoever runs this.
+                  AND t.typnamespace = 'pg_catalog'::regnamespace
          ) AS a
          WHERE s.model = 'rest_framework_api_key_apikey' AND s.tenant = ANY (coalesce(wanted, ARRAY[s.tenant]))
     LOOP
@@ -107,8 +110,9 @@ BEGIN
         SELECT string_agg(c, ', ') INTO missing FROM unnest(ARRAY['key_id', 'name', 'ip', 'user_id']) AS c
          WHERE c <> ALL (venue.columns);
         INSERT INTO pg_temp.venue VALUES (venue.schema, venue.rights, unknown, missing);
-        -- What is written into the text of the statement is the table's name.
-        EXECUTE format('INSERT INTO pg_temp.external SELECT $1, to_jsonb(e.*) FROM %s AS e', venue.oid::regclass)
+        -- What is written into the text of the statement are names of the table and of its columns.
+        EXECUTE format('INSERT INTO pg_temp.external SELECT $1, to_jsonb(one.*) FROM (SELECT %s FROM %s AS t) AS one',
+                       (SELECT string_agg(format('t.%I', c), ', ') FROM unnest(venue.columns) AS c), venue.oid::regclass)
         USING venue.schema;
     END LOOP;
 

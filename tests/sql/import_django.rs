@@ -402,3 +402,38 @@ fn no_hash_reaches_an_error() {
     assert!(output.stdout.contains("not imported: test|"), "{}", output.stdout);
     assert!(!output.stderr.contains("0000"), "{}", output.stderr);
 }
+
+/// Whoever may create tables could have the superuser who imports run a function of theirs.
+#[test]
+fn no_function_of_a_tables_owner_is_run() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    plain_table(&mut client, ") VALUES ('AAAAAAAA', 'till')");
+    client
+        .batch_execute(
+            "CREATE SCHEMA eve;
+             CREATE TABLE eve.fooled (by text);
+             CREATE TYPE eve.trick AS ENUM ('a');
+             CREATE FUNCTION eve.to_json(eve.trick) RETURNS json LANGUAGE plpgsql AS
+                 $$BEGIN INSERT INTO eve.fooled VALUES (current_user); RETURN '1'; END$$;
+             CREATE CAST (eve.trick AS json) WITH FUNCTION eve.to_json(eve.trick);
+             CREATE FUNCTION eve.to_text(eve.trick) RETURNS text LANGUAGE plpgsql AS
+                 $$BEGIN INSERT INTO eve.fooled VALUES (current_user); RETURN 'a'; END$$;
+             CREATE CAST (eve.trick AS text) WITH FUNCTION eve.to_text(eve.trick) AS IMPLICIT;
+             CREATE TABLE eve.beside (prefix text, hashed_key text, created timestamptz, one eve.trick);
+             CREATE TABLE eve.within (prefix eve.trick, hashed_key text, created timestamptz);
+             INSERT INTO eve.beside VALUES ('E', 'h', now(), 'a');
+             INSERT INTO eve.within VALUES ('a', 'h', now())",
+        )
+        .unwrap();
+    let report = import(&database, &["auth=event", "dry_run=off"]).success();
+    for line in [
+        "eve.beside|1|0|0|1|Not asked for: -v table='eve.beside'. Not read: one. Does",
+        "eve.within|1|0|0|1|No key of it can be imported: types of its own are not read: prefix",
+    ] {
+        assert!(report.contains(line), "{line} is not in\n{report}");
+    }
+    let output = import(&database, &["auth=event", "dry_run=off", "table=eve.within"]);
+    assert!(output.stderr.contains("types of its own"), "{}", output.stderr);
+    assert_eq!(one(&mut client, "SELECT count(*) FROM eve.fooled").as_deref(), Some("0"));
+}

@@ -354,6 +354,28 @@ fn every_table_of_keys_is_accounted_for() {
     );
 }
 
+/// As `import_django` has it, in the table of rights.
+#[test]
+fn no_function_of_a_tables_owner_is_run() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    platform(&mut client, &["demo"]);
+    client
+        .batch_execute(
+            "CREATE SCHEMA eve;
+             CREATE TABLE eve.fooled (by text);
+             CREATE TYPE eve.trick AS ENUM ('a');
+             CREATE FUNCTION eve.to_json(eve.trick) RETURNS json LANGUAGE plpgsql AS
+                 $$BEGIN INSERT INTO eve.fooled VALUES (current_user); RETURN '1'; END$$;
+             CREATE CAST (eve.trick AS json) WITH FUNCTION eve.to_json(eve.trick)",
+        )
+        .unwrap();
+    venue(&mut client, "demo", &MIDDLE, ", one eve.trick");
+    key(&mut client, "demo", "AAAAAAAA", "till", "event = true, one = 'a'");
+    assert_lines(&import(&database, &["dry_run=off"]).success(), &["all|1|1|0|0"]);
+    assert_eq!(one(&mut client, "SELECT count(*) FROM eve.fooled").as_deref(), Some("0"));
+}
+
 #[test]
 fn elsewhere_it_says_that_this_is_not_tibillet() {
     let database = Database::new();
