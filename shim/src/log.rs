@@ -30,7 +30,7 @@ pub struct Log {
 }
 
 /// Who writes lines: the library, its modules, and requests. A test compares it with the code.
-const TARGETS: [&str; 19] = [
+const TARGETS: [&str; 20] = [
     "apikey_shim",
     "apikey_shim::admin::failure",
     "apikey_shim::admin::pages::sign_in",
@@ -42,6 +42,7 @@ const TARGETS: [&str; 19] = [
     "apikey_shim::connector",
     "apikey_shim::database_host",
     "apikey_shim::http2",
+    "apikey_shim::listener",
     "apikey_shim::metrics_server",
     "apikey_shim::opening",
     "apikey_shim::places",

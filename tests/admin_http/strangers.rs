@@ -94,7 +94,8 @@ fn the_extension_is_found_wherever_it_is() {
         )
         .unwrap();
     let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql");
-    office.database.client_program("psql", &["-Xq", "-f", roles]).success();
+    let accepting = ["-Xq", "-v", "existing_roles=accept", "-f", roles];
+    office.database.client_program("psql", &accepting).success();
     let mut ada = office.desk_of(&office.ada);
     assert_eq!(ada.add("till").status(), 200);
     let answer = ada.get("/keys");
@@ -128,8 +129,8 @@ fn a_member_who_inherits_nothing_is_told_what_to_run() {
     let far = office.database.login("fay", "");
     let team = office.database.login("team", "NOINHERIT IN ROLE apikey_auditor");
     let grants = format!(
-        "GRANT {} TO {}; GRANT USAGE ON SCHEMA public TO {checker};
-         GRANT EXECUTE ON FUNCTION apikey_check(text, inet), apikey_check(text, inet, text) TO {checker}",
+        "GRANT {} TO {}; GRANT USAGE ON SCHEMA apikey TO {checker};
+         GRANT EXECUTE ON FUNCTION apikey.check_key TO {checker}",
         team.role,
         far.role,
         checker = checks.role
