@@ -69,7 +69,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT array_agg(a.attname::text ORDER BY a.attnum) AS columns,
                       -- To read a value of a type of somebody's own may run a function of theirs, as whoever runs this.
-                      array_agg(a.attname::text) FILTER (WHERE t.typnamespace = 'pg_catalog'::regnamespace) AS plain,
+                      coalesce(array_agg(a.attname::text) FILTER (WHERE t.typnamespace = 'pg_catalog'::regnamespace), '{}') AS plain,
                       bool_or(a.attname = 'id' AND format_type(a.atttypid, a.atttypmod) = 'character varying(100)') AS has_old_id
                  FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
