@@ -53,5 +53,5 @@ lint: ## formatting, clippy, shellcheck
 install: ## put the extension into the Postgres of PG_CONFIG= (DESTDIR= for packagers)
 	@scripts/install
 
-clean: ## stop what runs and remove the state directory with the demo's keys
+clean: ## stop what runs, and remove all that was fetched or made, the demo's keys with it, but for target/
 	@scripts/clean

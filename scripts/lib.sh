@@ -5,13 +5,31 @@
 # Settings, all optional:
 #   PG=14..18          the Postgres major to fetch and use (18)
 #   PG_CONFIG=FILE     use this server instead of a fetched one
-#   APIKEY_STATE=DIR   what is not cargo's: fetched servers, the cluster of `make run` (.state)
+#   APIKEY_STATE=DIR   what is not cargo's: fetched servers, the cluster of `make run` (.state; in /var/lib where that is
+#                      closed to the unprivileged user)
 #   APIKEY_USER=NAME   as root: the unprivileged user that runs Postgres and the shim (apikey-dev)
 set -euo pipefail
 umask 022 # what root makes, the unprivileged user has to read
 
+# Debian has servers, and the tools that make users, where only administrators look for programs.
+for directory in /usr/sbin /sbin; do
+  [[ :$PATH: == *:$directory:* ]] || PATH=$PATH:$directory
+done
+unset directory
+
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
-STATE=$(realpath -m -- "${APIKEY_STATE:-$ROOT/.state}")
+
+# Root's Postgres runs as an unprivileged user, who cannot enter every checkout. The state of one in root's home, say, is
+# elsewhere: where nobody but root can make a directory before us, and each checkout has one of its own.
+state_of_checkout() {
+  if [ "$(id -u)" -ne 0 ] || setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$ROOT"; then
+    echo "$ROOT/.state"
+  else
+    echo "/var/lib/apikey-dev${ROOT//\//-}"
+  fi
+}
+
+STATE=$(realpath -m -- "${APIKEY_STATE:-$(state_of_checkout)}")
 TARGET=$(realpath -m -- "${CARGO_TARGET_DIR:-$ROOT/target}")
 export APIKEY_STATE=$STATE CARGO_TARGET_DIR=$TARGET
 
@@ -118,10 +136,18 @@ make_reachable() {
     die "The directory $1 cannot be created." "Set APIKEY_STATE to a directory that you may write, such as /var/tmp/apikey."
   "${AS_SERVER_USER[@]}" test -x "$1" ||
     die "The user ${APIKEY_USER:-apikey-dev}, who runs Postgres here because you are root, cannot enter $1: a directory above it is closed." \
-      "Move the checkout (to /opt, say), or set APIKEY_STATE to a directory that everybody can enter, such as /var/tmp/apikey."
+      "Set APIKEY_STATE to a directory that everybody can enter, such as /var/tmp/apikey."
 }
 
 # --- The server to build for and to run.
+
+# Said before anything is installed for a server that cannot be had.
+require_known_machine() {
+  if [ "$(uname -sm)" != "Linux x86_64" ] || ! getconf GNU_LIBC_VERSION >/dev/null 2>&1; then
+    die "Ready-made Postgres trees exist for Linux on x86_64 with glibc only." \
+      "Install Postgres with its server headers yourself, and name it: PG_CONFIG=/path/to/pg_config."
+  fi
+}
 
 # Sets and exports PG_CONFIG and PG_MAJOR: the server of PG_CONFIG=, else a fetched one of the major PG=.
 choose_server() {

@@ -69,6 +69,16 @@ impl Database {
         });
     }
 
+    /// Returns when the server has crashed, and answers again. Whose backend is killed loses the connection before the
+    /// server knows of it; and one that is told to stop while it restarts by itself does not.
+    pub fn wait_for_recovery(&self) {
+        let restarts = "all server processes terminated; reinitializing";
+        eventually("the crashed server restarts", || self.cluster.log().contains(restarts));
+        eventually("it answers again", || {
+            self.client_program("psql", &["-XAtc", "SELECT 1"]).code == Some(0)
+        });
+    }
+
     pub fn connect(&self, login: &Login) -> Client {
         connect(self.port(), login, &self.name)
     }

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/pgbouncer");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/unprivileged");
 
 pub struct Pgbouncer {
     child: Child,
@@ -56,7 +56,7 @@ impl Pgbouncer {
             .replace("\n                 ", "\n"),
         )
         .unwrap();
-        let child = program(SCRIPT, &[settings.to_str().unwrap()])
+        let child = program(SCRIPT, &["pgbouncer", settings.to_str().unwrap()])
             .stderr(File::create(files.path().join("log")).unwrap())
             .spawn()
             .unwrap();
@@ -71,7 +71,7 @@ impl Pgbouncer {
 
     /// Whether the installed one is of this version or a newer one.
     pub fn has_version(major: u32, minor: u32) -> bool {
-        let version = run(&mut program(SCRIPT, &["--version"])).success();
+        let version = run(&mut program(SCRIPT, &["pgbouncer", "--version"])).success();
         let number = version.split_whitespace().nth(1).unwrap_or_default();
         let mut parts = number.split('.').map_while(|part| part.parse::<u32>().ok());
         (parts.next(), parts.next()) >= (Some(major), Some(minor))
