@@ -14,7 +14,8 @@ fn neither_the_shims_log_nor_the_servers_has_the_key() {
     let script = script.replace("apikey_checker", &format!("{}_group", database.name));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), script.replace("apikey_shim", &shim_role.role)).unwrap();
-    let arguments = ["-X", "-q", "-f", file.path().to_str().unwrap()];
+    let file = file.path().to_str().unwrap();
+    let arguments = ["-X", "-q", "-v", "existing_roles=accept", "-f", file];
     database.client_program("psql", &arguments).success();
     let mut superuser = database.superuser();
     superuser
