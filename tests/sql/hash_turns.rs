@@ -216,8 +216,8 @@ fn a_prefix_waits_for_its_own_kind() {
     until_waiting(&mut client, &all);
     holder.go_on();
     let answer = patient.finish().unwrap().unwrap();
-    // The one that held the turn, and one of the six at most.
-    assert!(["event after 1", "event after 2"].contains(&&*answer), "{answer}");
+    // The one that held the turn, who may not have counted yet, and one of the six at most.
+    assert!(["event after 0", "event after 1", "event after 2"].contains(&&*answer), "{answer}");
     for attacker in attackers {
         assert_eq!(attacker.finish().unwrap(), None);
     }
