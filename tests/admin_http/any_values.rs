@@ -55,7 +55,7 @@ fn any_key_is_listed_shown_and_changed() {
     let mut random = AnyKeys::new();
     let keys: Vec<_> = (0..30)
         .map(|_| {
-            let key = random.next();
+            let key = random.draw();
             office.database.superuser().batch_execute(&key.insert).unwrap();
             key
         })

@@ -12,7 +12,7 @@ fn some_keys(client: &mut Client) -> Vec<AnyKey> {
     let mut random = AnyKeys::new();
     (0..count)
         .map(|_| {
-            let key = random.next();
+            let key = random.draw();
             client
                 .batch_execute(&key.insert)
                 .unwrap_or_else(|error| panic!("{}: {error:?}", key.insert));

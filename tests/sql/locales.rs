@@ -42,7 +42,7 @@ fn a_dump_is_restored_under_any_locale() {
     let locales = locales(&mut Database::new().superuser());
     assert!(locales.len() > 1, "{locales:?}");
     let mut random = AnyKeys::new();
-    let keys: Vec<_> = (0..10).map(|_| random.next()).collect();
+    let keys: Vec<_> = (0..10).map(|_| random.draw()).collect();
     let made = |locale: &str| {
         Database::made_with(&format!("TEMPLATE template0 {locale}"), Cluster::shared())
     };

@@ -84,7 +84,7 @@ impl AnyKeys {
         Self(Rng::with_seed(seed))
     }
 
-    pub fn next(&mut self) -> AnyKey {
+    pub fn draw(&mut self) -> AnyKey {
         let prefix = self.word(ALPHANUMERIC, 8);
         let key = format!("{prefix}.{}", self.word(ALPHANUMERIC, 32));
         let created = self.0.usize(..TIMES.len());
