@@ -15,6 +15,10 @@ use crate::members::{Lack, Members};
 use crate::statement::{Asked, Pace, Parameters, Question, Statement};
 use crate::unavailable::{Unavailable, ends_session, is_of_swapped_session};
 
+/// Connections that somebody ends before they have answered, one after the other: somebody who ends all of them every few
+/// milliseconds, on a busy machine, meets that many hardly ever.
+const SHORT_LIVED: usize = 32;
+
 pub struct Connections {
     pool: Pool<Connector>,
 }
@@ -58,8 +62,8 @@ impl Connections {
             return Ok(Vec::new());
         }
         // Asking twice is harmless: a check changes nothing. A server that ends one session often ends
-        // all, and each attempt takes one of them out of the pool.
-        for _ in 0..self.pool.status().max_size {
+        // all, and each attempt takes one of them out of the pool; and then it may end new ones, too.
+        for _ in 0..self.pool.status().max_size + SHORT_LIVED {
             match self.ask_once(questions, pace).await {
                 Err(error) if error.is_stale() => debug!(%error, "asking again"),
                 outcome => return outcome,
