@@ -294,17 +294,26 @@ fn no_plan_shows_a_hash() {
         |text: &str| text.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(" ");
     let seen = plans("SELECT 'argon2id'::text || clock_timestamp()");
     assert!(seen.contains(&bytes("argon2id")), "it would not be seen: {seen}");
-    for statement in [
+    // Its end, which nothing else has.
+    let verifier =
+        format!("SELECT right(verifier, 20) FROM apikey.key WHERE prefix = '{}'", &key[..8]);
+    let old = one(&mut client, &verifier).unwrap();
+    let shown = [
         format!("SELECT apikey_check('{key}', NULL)"),
         format!("SELECT apikey_authorize('{key}', NULL)"),
         format!("SELECT apikey_explain('{key}', NULL)"),
         format!("UPDATE apikey.key SET name = 'renamed' WHERE prefix = '{}'", &key[..8]),
-    ] {
-        let seen = plans(&statement);
-        assert!(seen.contains("PLANNEDSTMT"), "{statement}: {seen}");
-        assert!(!seen.contains(&bytes("argon2id")), "{statement}: {seen}");
-    }
+    ]
+    .map(|statement| (plans(&statement), statement));
     wait_for_renewed(&mut client, &key);
+    let new = one(&mut client, &verifier).unwrap();
+    assert_ne!(old, new);
+    for (seen, statement) in shown {
+        assert!(seen.contains("PLANNEDSTMT"), "{statement}: {seen}");
+        for hash in [&old, &new] {
+            assert!(!seen.contains(&bytes(hash)), "{statement}: {seen}");
+        }
+    }
 }
 
 /// As it is while the worker stores it: a revocation that comes in between waits for a moment, and holds.
