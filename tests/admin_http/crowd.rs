@@ -62,6 +62,8 @@ fn handshakes_that_stall_count_too() {
 #[test]
 fn without_a_place_one_is_told_so() {
     let office = Office::open(&[&PATIENT[..], &["--trusted-proxy", "127.0.0.1"]].concat());
+    // Its first connection asks about the extension, too: it is not to be among those who wait.
+    eventually("the shim is ready", || office.shim.get("/ready", &[]).status() == 200);
     let mut locking = office.database.superuser();
     locking.batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_extension").unwrap();
     let token = "0".repeat(64);
