@@ -107,7 +107,15 @@ fn each_role_may_do_its_part_and_no_more() {
     superuser.batch_execute("ALTER ROLE apikey_shim PASSWORD 'x'").unwrap();
     let shim = apikey_tests::Login { role: "apikey_shim".to_owned(), password: "x".to_owned() };
     let mut client = database.connect(&shim);
-    assert_eq!(one(&mut client, "SHOW log_parameter_max_length").as_deref(), Some("0"));
+    for (setting, value) in [
+        ("log_parameter_max_length", "0"),
+        ("log_parameter_max_length_on_error", "0"),
+        ("pgaudit.log_parameter", "off"),
+        ("auto_explain.log_min_duration", "-1"),
+    ] {
+        let shown = one(&mut client, &format!("SHOW {setting}"));
+        assert_eq!(shown.as_deref(), Some(value), "{setting}");
+    }
     assert_eq!(one(&mut client, "SELECT apikey_check('', NULL)"), None);
 }
 
