@@ -45,6 +45,10 @@ fn sessions_that_somebody_ends_cost_nobody_an_answer() {
         ended += end_sessions(&mut client);
         // Not in step with connecting.
         sleep(Duration::from_millis(4 + 7 * n % 29));
+        // Sometimes there is time to connect in, however slow the machine is.
+        if n % 3 == 0 {
+            assert_eq!(scene.shim.ask(scene.good()).status(), 200, "{}", scene.shim.log());
+        }
     }
     let seen = load.stop();
     assert_right(&seen);
