@@ -10,7 +10,8 @@ use crate::renew::renew;
 use crate::sql_types::{Inet, Json};
 use crate::stats::Counter;
 use crate::usage;
-use apikey_core::{Answer, Key, Network, Outcome, Proof, tag};
+use apikey_core::{Answer, Outcome, Proof, tag};
+use apikey_format::{Key, Network};
 use pgrx::pg_sys::{TimestampTz, panic::ErrorReport};
 use pgrx::prelude::*;
 

@@ -3,7 +3,8 @@
 use crate::hashing::Turn;
 use crate::memory::memory;
 use crate::{error, settings};
-use apikey_core::{GeneratedKey, Key};
+use apikey_core::GeneratedKey;
+use apikey_format::Key;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 

@@ -6,7 +6,8 @@ use crate::memory::{Memory, usage_memory};
 use crate::probe::Row;
 use crate::settings;
 use crate::usage::this_database;
-use apikey_core::{Key, KeyId, NotNow, is_current, tag};
+use apikey_core::{KeyId, NotNow, is_current, tag};
+use apikey_format::Key;
 use pgrx::pg_sys::{self, TimestampTz};
 
 /// Does nothing when the verifier is as it should be, where nobody could store a new one, or when there is anything to

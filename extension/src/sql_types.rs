@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use apikey_core::Network;
+use apikey_format::Network;
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, FromDatum, IntoDatum};
 use pgrx::pg_sys::{self, Oid};

@@ -1,7 +1,8 @@
 //! The tag of a generated key, by which a wrong secret is refused without the slow hash. A secret that a person may have
 //! chosen has none.
 
-use apikey_core::{Argon2Params, Block, Key, hash, tag};
+use apikey_core::{Argon2Params, Block, hash, tag};
+use apikey_format::Key;
 use apikey_tests::{Database, eventually, one, refused, wrong_secret};
 use postgres::Client;
 

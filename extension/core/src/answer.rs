@@ -1,7 +1,8 @@
 //! What a check answers for a valid key.
 
-use crate::address::{Network, ip_valid};
+use crate::address::ip_valid;
 use crate::auth::Auth;
+use apikey_format::Network;
 use serde::Serialize;
 use std::net::IpAddr;
 

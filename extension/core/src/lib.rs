@@ -1,12 +1,12 @@
-//! The rules of apikey that know no Postgres: what a key looks like, how it is hashed and matched,
-//! which addresses it may be used from, what its `auth` grants, and what a check answers.
+//! The rules of apikey that know no Postgres: how a key is made, hashed and matched, which addresses it may be used
+//! from, what its `auth` grants, and what a check answers. What a key looks like says `apikey-format`.
 
 #![forbid(unsafe_code)]
 
 mod address;
 mod answer;
 mod auth;
-mod key;
+mod generated_key;
 mod proof;
 mod random;
 mod renewal;
@@ -15,11 +15,10 @@ mod tag;
 mod usage;
 mod verifier;
 
-pub use address::Network;
 pub use answer::Answer;
 pub use argon2::Block;
 pub use auth::{Auth, NotAnAuth};
-pub use key::{GeneratedKey, Key};
+pub use generated_key::GeneratedKey;
 pub use proof::{Bucket, MacKey, Proof, ProofTable};
 pub use random::NoRandomness;
 pub use renewal::{Claim, NotNow, Renewal, RenewalSlot, RenewalTable, Ticket};

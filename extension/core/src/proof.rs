@@ -1,8 +1,8 @@
 //! A proof says "this key matches that verifier", once the slow hash has shown it. It says nothing of whether
 //! the key is valid, and never grows old: a changed verifier is another fact.
 
-use crate::key::Key;
 use crate::random::{self, NoRandomness};
+use apikey_format::Key;
 use blake2::Blake2bVarCore;
 use blake2::digest::block_api::{Block, Buffer, UpdateCore, VariableOutputCore};
 use std::fmt;

@@ -31,9 +31,9 @@ fn checksum(mac_key: &MacKey, proofs: &[u8]) -> [u8; CHECKSUM_LENGTH] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Key;
     use crate::proof::Bucket;
     use crate::verifier::tests::KEY;
+    use apikey_format::Key;
     use proptest::prelude::*;
     use std::sync::atomic::AtomicU64;
 

@@ -2,7 +2,7 @@
 //! refused without the slow hash. Of a secret's 190 bits that leaves 158 to guess. A secret that a person
 //! chose has too few to spare any, and gets no tag.
 
-use crate::key::Key;
+use apikey_format::Key;
 use blake2::Blake2b;
 use blake2::digest::consts::U4;
 use blake2::digest::{FixedOutput, Update};

@@ -1,7 +1,8 @@
 //! An address lies in its own network, and no IPv4 rule lets an IPv6 address in.
 #![no_main]
 
-use apikey_core::{Answer, Auth, Network};
+use apikey_core::{Answer, Auth};
+use apikey_format::Network;
 
 libfuzzer_sys::fuzz_target!(|stored: (&[u8], &[u8])| {
     let (Some(rule), Some(address)) = (Network::from_inet(stored.0), Network::from_inet(stored.1))

@@ -1,7 +1,7 @@
 //! What is taken for a key has exactly the shape of one.
 #![no_main]
 
-use apikey_core::Key;
+use apikey_format::Key;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Some(key) = Key::parse(text) {

@@ -2,7 +2,8 @@
 //! a real verifier of any form with a piece of it replaced.
 #![no_main]
 
-use apikey_core::{Argon2Params, Block, Key, is_current, verify};
+use apikey_core::{Argon2Params, Block, is_current, verify};
+use apikey_format::Key;
 
 const KEY: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";
 

@@ -7,7 +7,7 @@
 //! `argon2$argon2id$…` is a PHC string under another name, and is left to `phc`.
 
 use super::VerifyError;
-use crate::key::Key;
+use apikey_format::Key;
 use base64ct::{Base64, Encoding};
 use ctutils::CtEq;
 use sha2::{Digest, Sha256, Sha512};

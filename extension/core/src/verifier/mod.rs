@@ -4,8 +4,8 @@
 mod django;
 mod phc;
 
-use crate::key::Key;
 use crate::random::NoRandomness;
+use apikey_format::Key;
 use argon2::Block;
 use std::ops::RangeInclusive;
 

@@ -3,8 +3,8 @@
 //! OWASP's Password Storage Cheat Sheet for the default parameters.
 
 use super::{Argon2Params, HashError, VerifyError};
-use crate::key::Key;
 use crate::random;
+use apikey_format::Key;
 use argon2::password_hash::phc::Output;
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use base64ct::{Base64Unpadded, Encoding};

@@ -2,20 +2,11 @@
 //! default. Its generator can be told other lengths and alphabets, and keys that moved in from there keep theirs.
 //! The prefix is public, the secret is not.
 
-use crate::random::{self, NoRandomness};
 use std::fmt;
-use zeroize::Zeroizing;
-
-const PREFIX_LENGTH: usize = 8;
-const SECRET_LENGTH: usize = 32;
-const KEY_LENGTH: usize = PREFIX_LENGTH + 1 + SECRET_LENGTH;
 
 /// Of a key that moved in: what Django's column holds, and the longest secret that public projects are known to set.
 const LONGEST_PREFIX: usize = 8;
 const LONGEST_SECRET: usize = 128;
-
-const UPPER_CASE: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Text that has the shape of a key. It may be nobody's.
 #[derive(Clone, Copy)]
@@ -26,12 +17,17 @@ pub struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
+    /// Of keys that are made here.
+    pub const PREFIX_LENGTH: usize = 8;
+    pub const SECRET_LENGTH: usize = 32;
+    pub const LENGTH: usize = Self::PREFIX_LENGTH + 1 + Self::SECRET_LENGTH;
+
     /// Takes any text; `None` when it has not the shape of a key. The length is looked at first, so that a megabyte
     /// costs no more than a byte.
     pub fn parse(text: &'a str) -> Option<Self> {
         let bytes = text.as_bytes();
         if has_generated_shape(bytes) {
-            return Some(Self { text, prefix_length: PREFIX_LENGTH, is_generated: true });
+            return Some(Self { text, prefix_length: Self::PREFIX_LENGTH, is_generated: true });
         }
         let prefix_length = prefix_of_another_shape(bytes)?;
         Some(Self { text, prefix_length, is_generated: false })
@@ -48,21 +44,21 @@ impl<'a> Key<'a> {
     }
 
     /// Prefix and secret.
-    pub(crate) fn halves(self) -> (&'a str, &'a str) {
+    pub fn halves(self) -> (&'a str, &'a str) {
         let (prefix, rest) = self.text.split_at(self.prefix_length);
         (prefix, rest.split_at(1).1)
     }
 
     /// What is hashed: the whole key, as djangorestframework-api-key does.
-    pub(crate) fn as_bytes(self) -> &'a [u8] {
+    pub fn as_bytes(self) -> &'a [u8] {
         self.text.as_bytes()
     }
 }
 
 fn has_generated_shape(bytes: &[u8]) -> bool {
-    let Ok(bytes) = <&[u8; KEY_LENGTH]>::try_from(bytes) else { return false };
+    let Ok(bytes) = <&[u8; Key::LENGTH]>::try_from(bytes) else { return false };
     let is_right = |(at, byte): (usize, &u8)| match at {
-        PREFIX_LENGTH => *byte == b'.',
+        Key::PREFIX_LENGTH => *byte == b'.',
         _ => byte.is_ascii_alphanumeric(),
     };
     // All of them, also behind a wrong one: without a branch for each that is the faster way.
@@ -79,13 +75,24 @@ fn prefix_of_another_shape(bytes: &[u8]) -> Option<usize> {
     let (prefix, secret) = (&bytes[..stop], &bytes[stop + 1..]);
     let padding = secret.iter().rev().take_while(|byte| **byte == b'=').count();
     let unpadded = &secret[..secret.len() - padding];
-    let is_url_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    let is_right = !prefix.is_empty()
-        && prefix.iter().all(is_url_safe)
+    let is_right = has_prefix_shape(prefix)
         && !unpadded.is_empty()
         && secret.len() <= LONGEST_SECRET
         && unpadded.iter().all(|byte| is_url_safe(byte) || b".~+/".contains(byte));
     is_right.then_some(stop)
+}
+
+/// Whether a key may be named so.
+pub fn is_prefix(text: &str) -> bool {
+    has_prefix_shape(text.as_bytes())
+}
+
+fn has_prefix_shape(bytes: &[u8]) -> bool {
+    (1..=LONGEST_PREFIX).contains(&bytes.len()) && bytes.iter().all(is_url_safe)
+}
+
+fn is_url_safe(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_".contains(byte)
 }
 
 impl fmt::Debug for Key<'_> {
@@ -94,65 +101,10 @@ impl fmt::Debug for Key<'_> {
     }
 }
 
-/// A new key, wiped from memory when dropped. Its secret half has 190 bits: 32 characters of 62.
-pub struct GeneratedKey(Zeroizing<String>);
-
-impl GeneratedKey {
-    /// Draws a key from the operating system's random source. The prefix begins with an upper-case
-    /// letter, as the keys that TiBillet's clients know.
-    pub fn new() -> Result<Self, NoRandomness> {
-        Self::draw(random::fill)
-    }
-
-    fn draw<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
-        // Reserved whole, so that growing leaves no copy of the secret behind.
-        let mut key = Zeroizing::new(String::with_capacity(KEY_LENGTH));
-        push_drawn(&mut key, 1, UPPER_CASE, &mut fill)?;
-        push_drawn(&mut key, PREFIX_LENGTH - 1, ALPHANUMERIC, &mut fill)?;
-        key.push('.');
-        push_drawn(&mut key, SECRET_LENGTH, ALPHANUMERIC, &mut fill)?;
-        Ok(Self(key))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for GeneratedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GeneratedKey(…)")
-    }
-}
-
-/// Appends `count` characters of `alphabet`, each equally likely: a byte past the last whole
-/// multiple of the alphabet's length is thrown away, since keeping it would favour the first ones.
-fn push_drawn<E>(
-    key: &mut String,
-    count: usize,
-    alphabet: &[u8],
-    fill: &mut impl FnMut(&mut [u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    let fair = 256 - 256 % alphabet.len();
-    let mut wanted = count;
-    let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
-    while wanted > 0 {
-        let drawn = &mut bytes[..wanted.min(KEY_LENGTH)];
-        fill(drawn)?;
-        for index in drawn.iter().map(|&byte| usize::from(byte)).filter(|&index| index < fair) {
-            key.push(char::from(alphabet[index % alphabet.len()]));
-            wanted -= 1;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashMap;
-    use std::convert::Infallible;
 
     const KEY: &str = "Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW";
 
@@ -163,45 +115,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let shown = format!("{:?} {:?}", Key::parse(KEY), GeneratedKey::new());
-        assert!(!shown.contains("rcs82Q"), "{shown}");
-        assert_eq!(shown, "Some(Key(Map0K71T.…)) Ok(GeneratedKey(…))");
-    }
-
-    #[test]
-    fn generated_keys_are_keys_and_differ() {
-        let keys: Vec<_> = (0..1000).filter_map(|_| GeneratedKey::new().ok()).collect();
-        let distinct: std::collections::HashSet<_> =
-            keys.iter().map(GeneratedKey::as_str).collect();
-        assert_eq!(distinct.len(), 1000);
-        for key in distinct {
-            assert!(Key::parse(key).is_some());
-            assert!(key.starts_with(|first: char| first.is_ascii_uppercase()));
-        }
-    }
-
-    /// Every byte once: each of the 62 characters must come up exactly 256 / 62 = 4 times.
-    #[test]
-    fn drawing_is_without_bias() {
-        let mut next = 0..=255;
-        let mut text = String::new();
-        let _: Result<(), Infallible> = push_drawn(&mut text, 248, ALPHANUMERIC, &mut |buffer| {
-            for (byte, value) in buffer.iter_mut().zip(next.by_ref()) {
-                *byte = value;
-            }
-            Ok(())
-        });
-        let mut times = HashMap::new();
-        for character in text.chars() {
-            *times.entry(character).or_insert(0) += 1;
-        }
-        assert_eq!(times.len(), 62);
-        assert!(times.values().all(|&count| count == 4), "{times:?}");
-    }
-
-    #[test]
-    fn a_failing_random_source_is_an_error() {
-        assert_eq!(GeneratedKey::draw(|_| Err("no entropy")).err(), Some("no entropy"));
+        assert_eq!(format!("{:?}", Key::parse(KEY)), "Some(Key(Map0K71T.…))");
     }
 
     #[test]
