@@ -1,9 +1,7 @@
 //! The form of a key: what was typed, kept as it was, and whether it will do. The rules are the table's, said beside
 //! the field before the database has to.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
+use apikey_format::{Network, is_scope};
 use tokio_postgres::Error;
 
 use super::form::Form;
@@ -124,10 +122,11 @@ impl Input {
             wrong(Field::Auth, texts.auth_missing);
         } else if scopes.is_empty() {
             wrong(Field::Auth, texts.scope_missing);
-        } else if scopes.len() > 64 || !scopes.iter().all(|name| scopes::has_shape(name)) {
+        } else if scopes.len() > 64 || !scopes.iter().all(|name| is_scope(name)) {
             wrong(Field::Auth, texts.auth_shape);
         }
-        let unreadable: Vec<_> = addresses(&self.ips).filter(|ip| !is_network(ip)).collect();
+        let unreadable: Vec<_> =
+            addresses(&self.ips).filter(|ip| Network::parse(ip).is_none()).collect();
         if !unreadable.is_empty() {
             wrong(Field::Ips, &(texts.ips_wrong)(&unreadable.join(", ")));
         } else if addresses(&self.ips).count() > 64 {
@@ -179,11 +178,6 @@ pub fn mistake_of(error: &Error, texts: &Texts) -> Option<Mistake> {
 fn addresses(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| character.is_whitespace() || ",;".contains(character))
         .filter(|address| !address.is_empty())
-}
-
-/// An address or a network. Postgres reads more (`10/8`), and other things than one would think.
-fn is_network(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok()
 }
 
 /// `2027-01-31T12:30`, with seconds or not, or a day. Whether there is such a day, Postgres knows.

@@ -61,12 +61,6 @@ pub fn typed(text: &str) -> Vec<String> {
     names
 }
 
-/// The rule `auth_shape` of the table.
-pub fn has_shape(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,11 +86,5 @@ mod tests {
     fn what_is_typed() {
         assert_eq!(typed(" event,ticket  event\r\n"), ["event", "ticket"]);
         assert!(typed(" , ").is_empty());
-        assert!(
-            has_shape("a/b:c.d_e-F9")
-                && !has_shape("é")
-                && !has_shape("")
-                && !has_shape(&"a".repeat(65))
-        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::credentials::is_prefix;
+use apikey_format::is_prefix;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;

@@ -1,5 +1,6 @@
 //! One key: what it is. What can be changed is in `edit`, and what can be done to it in `actions`.
 
+use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
@@ -11,7 +12,6 @@ use crate::admin::input::Input;
 use crate::admin::key::{self, Key};
 use crate::admin::scopes::{self, Scope};
 use crate::admin::visit::Desk;
-use crate::credentials::is_prefix;
 
 pub async fn show(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     let (key, version) = find(desk, prefix).await?;

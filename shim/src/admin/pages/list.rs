@@ -1,5 +1,6 @@
 //! The list of keys.
 
+use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
@@ -15,7 +16,6 @@ use crate::admin::link::{self, with_query};
 use crate::admin::membership;
 use crate::admin::scopes::{self, Scope};
 use crate::admin::visit::Desk;
-use crate::credentials::is_prefix;
 
 pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
     let texts = desk.visit.texts;

@@ -1,5 +1,6 @@
 //! The audit trail: of a key, and of all.
 
+use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -12,7 +13,6 @@ use crate::admin::keys::page_number;
 use crate::admin::lang::Texts;
 use crate::admin::link;
 use crate::admin::visit::Desk;
-use crate::credentials::is_prefix;
 
 pub async fn of_key(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     if !is_prefix(prefix) {
