@@ -1,6 +1,7 @@
 //! Where a request may carry its key: `Authorization: Api-Key KEY`, `Authorization: Bearer KEY`
 //! or `X-Api-Key: KEY`; or one header that a setting names. Anything else, and anything ambiguous, is no key.
 
+use apikey_format::Key;
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
 
@@ -91,21 +92,10 @@ fn well_formed(key: &str) -> Option<&str> {
     plausible.then_some(key)
 }
 
-/// Whether a key may be named so: 8 letters and digits, or what Django's column holds of URL-safe characters.
-pub fn is_prefix(text: &str) -> bool {
-    (1..=8).contains(&text.len()) && text.bytes().all(is_url_safe)
-}
-
-fn is_url_safe(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
-}
-
 /// The public half, for a log, of a text that looks like a key. Of any other text nobody knows what is secret.
 pub fn prefix(key: &str) -> Option<&str> {
-    let (prefix, secret) = key.split_once('.')?;
-    let looks_secret = secret.len() >= SHORTEST_LOGGED
-        && secret.bytes().all(|byte| is_url_safe(byte) || b".~+/=".contains(&byte));
-    (is_prefix(prefix) && looks_secret).then_some(prefix)
+    let (prefix, secret) = Key::parse(key)?.halves();
+    (secret.len() >= SHORTEST_LOGGED).then_some(prefix)
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
