@@ -3,14 +3,12 @@
 //! Whoever writes either can only ask for more. Where several are named, all have to be the same one, so that a client
 //! who slips in a second one behind the proxy's back is refused.
 
+use apikey_format::is_scope;
 use hyper::header::HeaderName;
 use hyper::{HeaderMap, Uri};
 use url::form_urlencoded;
 
 const X_APIKEY_SCOPE: HeaderName = HeaderName::from_static("x-apikey-scope");
-
-/// In characters; the extension's own rule for names.
-const LONGEST_NAME: usize = 64;
 
 /// No name, and so granted by no key.
 const NOBODYS: &str = "";
@@ -23,13 +21,8 @@ pub fn wanted(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let lines = lines.map(|line| line.to_str().unwrap_or(NOBODYS).to_owned());
     let mut named = parameters.chain(lines);
     let first = named.next()?;
-    let is_one = is_name(&first) && named.all(|other| other == first);
+    let is_one = is_scope(&first) && named.all(|other| other == first);
     Some(if is_one { first } else { NOBODYS.to_owned() })
-}
-
-fn is_name(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte);
-    (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -63,7 +56,7 @@ mod tests {
         ] {
             assert_eq!(scope(target, lines).as_deref(), Some("sale.read"), "{target} {lines:?}");
         }
-        let longest = "s".repeat(LONGEST_NAME);
+        let longest = "s".repeat(64);
         assert_eq!(scope(&format!("/auth?scope={longest}"), &[]), Some(longest));
     }
 
@@ -88,7 +81,7 @@ mod tests {
         ] {
             assert_eq!(scope(target, lines).as_deref(), Some(NOBODYS), "{target} {lines:?}");
         }
-        let long = "s".repeat(LONGEST_NAME + 1);
+        let long = "s".repeat(65);
         assert_eq!(scope(&format!("/auth?scope={long}"), &[]).as_deref(), Some(NOBODYS));
     }
 }
