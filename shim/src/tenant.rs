@@ -1,5 +1,6 @@
 //! In whose name a key is checked: a key of one tenant is not valid for another.
 
+use apikey_format::is_tenant;
 use hyper::header;
 use hyper::{HeaderMap, Uri};
 
@@ -59,19 +60,10 @@ pub fn requested<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     }
 }
 
-/// The extension's own rule for the column, so that a typo is found here: no key can have another.
-/// The empty name is that of keys without a tenant, which are checked by leaving the setting out.
+/// So that a typo is found here. The empty name is that of keys without a tenant, which are checked by leaving the setting out.
 pub fn name(tenant: &str) -> Result<String, String> {
-    let blank = tenant.trim() != tenant;
-    if tenant.is_empty() || tenant.chars().count() > 200 {
-        return Err("the name of a tenant has 1 to 200 characters".into());
-    }
-    if blank || tenant.contains(char::is_control) {
-        return Err(
-            "the name of a tenant has no blank at either end and no control character".into()
-        );
-    }
-    Ok(tenant.to_owned())
+    let reason = "the name of a tenant has 1 to 200 characters, no blank at either end and no control character";
+    if is_tenant(tenant) { Ok(tenant.to_owned()) } else { Err(reason.into()) }
 }
 
 #[cfg(test)]
