@@ -1,8 +1,8 @@
 //! Slow hashes: how many run at once over all backends, and the memory that one takes.
 
 use crate::error;
+use crate::gucs;
 use crate::memory::Memory;
-use crate::settings;
 use crate::stats::Counter;
 use apikey_core::{Argon2Params, Block};
 use apikey_format::Key;
@@ -38,7 +38,7 @@ impl Hashing {
     }
 
     fn take_up_limit(&self) {
-        let limit = settings::max_concurrent_hashes();
+        let limit = gucs::max_concurrent_hashes();
         if self.limit.swap(limit, SeqCst) != limit {
             self.wake_all();
         }

@@ -2,30 +2,17 @@
 
 #![allow(clippy::result_large_err, reason = "pgrx's ErrorReport is large, and ends the statement")]
 
-mod addresses;
-mod catalog;
-mod check;
 mod error;
-mod grants;
+mod gucs;
 mod hashing;
-mod identity;
-mod issue;
-mod log;
 mod memory;
-mod owner;
-#[cfg(feature = "panic-probe")]
-mod panic_probe;
-mod probe;
-mod raw;
+mod pg;
 mod renew;
 mod restart;
 mod saved_file;
-mod scan;
-mod settings;
-mod snapshot;
-mod sql_types;
+mod sql;
 mod stats;
-mod subtransaction;
+mod table;
 mod usage;
 
 use pgrx::prelude::*;
@@ -38,8 +25,8 @@ pub extern "C-unwind" fn _PG_init() {
     if cfg!(feature = "panic-probe") {
         return;
     }
-    settings::define();
+    gucs::define();
     memory::share_if_preloaded();
     usage::register();
-    identity::watch_transactions();
+    sql::identity::watch_transactions();
 }

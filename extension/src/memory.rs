@@ -5,10 +5,10 @@
 #![allow(unsafe_code)]
 
 use crate::error::report;
+use crate::gucs;
 use crate::hashing::Hashing;
-use crate::log::log;
+use crate::pg::log::log;
 use crate::restart;
-use crate::settings;
 use crate::stats::Counters;
 use crate::usage::{self, UsageMemory};
 use apikey_core::{
@@ -199,7 +199,7 @@ unsafe extern "C-unwind" fn stop_shared(status: i32, _argument: pg_sys::Datum) {
 
 impl Sizes {
     fn shared() -> Self {
-        let (buckets, slots) = (settings::proof_buckets(), settings::usage_slots());
+        let (buckets, slots) = (gucs::proof_buckets(), gucs::usage_slots());
         Self { buckets, slots, renewals: RENEWALS }
     }
 

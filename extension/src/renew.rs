@@ -1,10 +1,10 @@
 //! A hash that is not of the kind and cost that is set is renewed on a good check, the only moment at which the key is
 //! at hand. A check writes nothing: it hands the new hash to the worker that stores the use of keys.
 
+use crate::gucs;
 use crate::hashing::Turn;
 use crate::memory::{Memory, usage_memory};
-use crate::probe::Row;
-use crate::settings;
+use crate::table::row::Row;
 use crate::usage::this_database;
 use apikey_core::{KeyId, NotNow, is_current, tag};
 use apikey_format::Key;
@@ -13,7 +13,7 @@ use pgrx::pg_sys::{self, TimestampTz};
 /// Does nothing when the verifier is as it should be, where nobody could store a new one, or when there is anything to
 /// wait for: another check will do.
 pub fn renew(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
-    let wanted = settings::argon2_params();
+    let wanted = gucs::argon2_params();
     if is_current(row.verifier(), wanted) || is_standby() {
         return;
     }

@@ -5,7 +5,7 @@ use super::in_memory::{at, ip};
 use super::{UsageMemory, renewals, this_database};
 use crate::error::internal;
 use crate::memory::usage_memory;
-use crate::owner::ActingAsOwner;
+use crate::pg::as_owner::ActingAsOwner;
 use apikey_core::Usage;
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
 use pgrx::datum::DatumWithOid;

@@ -3,10 +3,10 @@
 //! does the same with its autovacuum.
 
 use super::UsageMemory;
-use super::worker::Worker;
+use super::background_worker::Worker;
 use crate::error;
+use crate::gucs;
 use crate::memory::usage_memory;
-use crate::settings;
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
 use pgrx::pg_sys::{self, Oid};
 use pgrx::prelude::*;
@@ -88,8 +88,7 @@ impl Launcher {
 
     fn until_next_round(&self) -> Duration {
         let is_crowded = self.memory.header.is_crowded.load(SeqCst);
-        let interval =
-            if is_crowded { SHORTEST_INTERVAL } else { settings::usage_flush_interval() };
+        let interval = if is_crowded { SHORTEST_INTERVAL } else { gucs::usage_flush_interval() };
         interval.saturating_sub(self.last_round.elapsed())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::hashing::Turn;
 use crate::memory::memory;
-use crate::{error, settings};
+use crate::{error, gucs};
 use apikey_core::GeneratedKey;
 use apikey_format::Key;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -19,7 +19,7 @@ fn generate_key() -> Result<String, ErrorReport> {
 #[pg_extern(volatile, parallel_unsafe, strict)]
 fn make_verifier(key: &str) -> Result<String, ErrorReport> {
     let key = generated(key)?;
-    Turn::wait(memory()?, key).hash(key, settings::argon2_params())
+    Turn::wait(memory()?, key).hash(key, gucs::argon2_params())
 }
 
 /// What is stored beside the verifier of a generated key, so that a wrong secret costs no hash.

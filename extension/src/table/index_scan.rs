@@ -3,10 +3,10 @@
 
 #![allow(unsafe_code)]
 
-use crate::catalog::{self, KEEP, KeyTable, LOCK};
 use crate::error::internal;
-use crate::raw;
-use crate::snapshot::NewerSnapshot;
+use crate::table::catalog::{self, KEEP, KeyTable, LOCK};
+use crate::table::ffi;
+use crate::table::snapshot::NewerSnapshot;
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};
 use std::ptr::null_mut;
 
@@ -54,47 +54,47 @@ fn fetch(
     // equality of text, and is copied by index_rescan. The slot is of the table. Materialized, it has a copy of the row of
     // its own, which is then taken apart, and needs neither table nor scan.
     let fetch = || unsafe {
-        if !raw::ActiveSnapshotSet() {
+        if !ffi::ActiveSnapshotSet() {
             return Found::NoSnapshot;
         }
-        let table = raw::try_relation_open(known.table, LOCK);
+        let table = ffi::try_relation_open(known.table, LOCK);
         if table.is_null() {
             return Found::Changed;
         }
         if !is_known(known.table) {
-            raw::relation_close(table, KEEP);
+            ffi::relation_close(table, KEEP);
             return Found::Changed;
         }
-        let index = raw::index_open(known.index, LOCK);
-        let snapshot = raw::GetActiveSnapshot();
+        let index = ffi::index_open(known.index, LOCK);
+        let snapshot = ffi::GetActiveSnapshot();
         #[cfg(feature = "pg18")]
-        let scan = raw::index_beginscan(table, index, snapshot, null_mut(), 1, 0);
+        let scan = ffi::index_beginscan(table, index, snapshot, null_mut(), 1, 0);
         #[cfg(not(feature = "pg18"))]
-        let scan = raw::index_beginscan(table, index, snapshot, 1, 0);
+        let scan = ffi::index_beginscan(table, index, snapshot, 1, 0);
         let equal = pg_sys::BTEqualStrategyNumber as u16;
-        raw::ScanKeyInit(&mut key, 1, equal, pg_sys::F_TEXTEQ.into(), prefix.datum());
-        raw::index_rescan(scan, &mut key, 1, null_mut(), 0);
+        ffi::ScanKeyInit(&mut key, 1, equal, pg_sys::F_TEXTEQ.into(), prefix.datum());
+        ffi::index_rescan(scan, &mut key, 1, null_mut(), 0);
 
-        let slot = raw::table_slot_create(table, null_mut());
+        let slot = ffi::table_slot_create(table, null_mut());
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
-        let found = match raw::index_getnext_slot(scan, forward, slot) {
+        let found = match ffi::index_getnext_slot(scan, forward, slot) {
             true => {
-                raw::ExecMaterializeSlot(slot);
-                raw::slot_getsomeattrs_int(slot, (*(*table).rd_att).natts);
+                ffi::ExecMaterializeSlot(slot);
+                ffi::slot_getsomeattrs_int(slot, (*(*table).rd_att).natts);
                 Found::Row(slot)
             }
             false => {
-                raw::ExecDropSingleTupleTableSlot(slot);
+                ffi::ExecDropSingleTupleTableSlot(slot);
                 Found::Nothing
             }
         };
-        raw::index_endscan(scan);
-        raw::index_close(index, KEEP);
-        raw::relation_close(table, KEEP);
+        ffi::index_endscan(scan);
+        ffi::index_close(index, KEEP);
+        ffi::relation_close(table, KEEP);
         found
     };
     // SAFETY: as the closure says of itself.
-    unsafe { raw::guarded(fetch) }
+    unsafe { ffi::guarded(fetch) }
 }
 
 impl Slot {

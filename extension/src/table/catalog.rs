@@ -29,7 +29,7 @@ pub struct Column {
     type_: Oid,
 }
 
-/// In the order of `probe::Value`.
+/// In the order of `row::Value`.
 pub const COLUMNS: [Column; 8] = [
     Column { name: c"verifier", type_: pg_sys::TEXTOID },
     Column { name: c"auth", type_: pg_sys::JSONBOID },

@@ -3,10 +3,10 @@
 
 #![allow(unsafe_code)]
 
-use crate::catalog::KeyTable;
+use super::index_scan::{self, Slot};
 use crate::error::internal;
-use crate::raw;
-use crate::scan::{self, Slot};
+use crate::table::catalog::KeyTable;
+use crate::table::ffi;
 use apikey_core::Auth;
 use apikey_format::Network;
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};
@@ -29,7 +29,7 @@ enum Value {
 
 /// The row with this prefix, as the caller's snapshot has it.
 pub fn find(prefix: &str) -> Result<Option<Row>, ErrorReport> {
-    Ok(scan::find(prefix)?.map(|(slot, table)| Row { slot, table }))
+    Ok(index_scan::find(prefix)?.map(|(slot, table)| Row { slot, table }))
 }
 
 /// What decides about a key.
@@ -53,17 +53,17 @@ impl Row {
         // SAFETY: a jsonb, says the column; nothing is dropped. What is read of it lasts as long as the function call: the
         // string of a scalar, which most keys have, or the text that JsonbToCString writes, with a zero byte at its end.
         let (is_level, bytes) = unsafe {
-            raw::guarded(|| {
-                let jsonb = raw::pg_detoast_datum(jsonb.cast_mut_ptr()).cast::<pg_sys::Jsonb>();
+            ffi::guarded(|| {
+                let jsonb = ffi::pg_detoast_datum(jsonb.cast_mut_ptr()).cast::<pg_sys::Jsonb>();
                 let root = &raw mut (*jsonb).root;
-                if raw::JsonbExtractScalar(root, &mut level)
+                if ffi::JsonbExtractScalar(root, &mut level)
                     && level.type_ == pg_sys::jbvType::jbvString
                 {
                     let string = level.val.string;
                     let bytes = slice::from_raw_parts(string.val.cast(), string.len as usize);
                     return (true, bytes);
                 }
-                (false, CStr::from_ptr(raw::JsonbToCString(null_mut(), root, 0)).to_bytes())
+                (false, CStr::from_ptr(ffi::JsonbToCString(null_mut(), root, 0)).to_bytes())
             })
         };
         let text = str::from_utf8(bytes).map_err(internal)?;
@@ -76,9 +76,9 @@ impl Row {
         // SAFETY: an inet[], says the column; length and alignment are those of inet in pg_type; nothing is dropped. What
         // deconstruct_array allocates lasts as long as the function call.
         unsafe {
-            raw::guarded(|| {
-                raw::deconstruct_array(
-                    raw::pg_detoast_datum(inets.cast_mut_ptr()).cast(),
+            ffi::guarded(|| {
+                ffi::deconstruct_array(
+                    ffi::pg_detoast_datum(inets.cast_mut_ptr()).cast(),
                     pg_sys::INETOID,
                     -1,
                     false,

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::raw;
+use crate::table::ffi;
 use pgrx::pg_sys::{self, Snapshot, TimestampTz};
 use std::cell::Cell;
 
@@ -50,7 +50,7 @@ impl Drop for NewerSnapshot {
 fn active() -> Option<(Snapshot, TimestampTz)> {
     // SAFETY: each reads a piece of the backend's state, and raises no error.
     unsafe {
-        raw::ActiveSnapshotSet()
-            .then(|| (raw::GetActiveSnapshot(), raw::GetCurrentTransactionStartTimestamp()))
+        ffi::ActiveSnapshotSet()
+            .then(|| (ffi::GetActiveSnapshot(), ffi::GetCurrentTransactionStartTimestamp()))
     }
 }

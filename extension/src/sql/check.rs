@@ -4,11 +4,11 @@
 use crate::error::internal;
 use crate::hashing::Turn;
 use crate::memory::{Memory, memory};
-use crate::probe::{self, Row};
-use crate::raw;
 use crate::renew::renew;
-use crate::sql_types::{Inet, Json};
+use crate::sql::types::{Inet, Json};
 use crate::stats::Counter;
+use crate::table::ffi;
+use crate::table::row::{self, Row};
 use crate::usage;
 use apikey_core::{Answer, Outcome, Proof, tag};
 use apikey_format::{Key, Network};
@@ -72,7 +72,7 @@ fn check(
         memory.counters.add(Counter::Malformed);
         return Ok(None);
     };
-    let Some(row) = probe::find(key.prefix())? else {
+    let Some(row) = row::find(key.prefix())? else {
         memory.counters.add(Counter::UnknownPrefix);
         return Ok(None);
     };
@@ -169,5 +169,5 @@ impl Row {
 #[allow(unsafe_code)]
 fn clock() -> TimestampTz {
     // SAFETY: reads the clock, and raises no error.
-    unsafe { raw::GetCurrentTimestamp() }
+    unsafe { ffi::GetCurrentTimestamp() }
 }

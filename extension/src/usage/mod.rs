@@ -5,21 +5,20 @@
 //! counts up. A stored row names the slot and how much of its counts it has in it; the view adds the rest,
 //! and storing adds the same rest. Storing once more, or failing to, changes no sum.
 
+mod background_worker;
 mod flush;
 mod in_memory;
 mod launcher;
 mod leftover;
-mod lock;
 mod renewals;
-mod worker;
 
 pub use launcher::register;
 pub use leftover::{leave, start};
 
+use crate::gucs;
 use crate::memory::usage_memory;
-use crate::settings;
+use crate::pg::lwlock::Lock;
 use apikey_core::{Crowded, KeyId, Outcome, RenewalTable, Usage, UsageTable};
-use lock::Lock;
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering::SeqCst};
 
@@ -46,7 +45,7 @@ pub struct UsageMemory {
 
 /// To be called once for each check of a key that exists. Takes no lock unless the key was not used for long.
 pub fn count(prefix: &str, outcome: Outcome) {
-    let Some(memory) = usage_memory().filter(|_| settings::track_usage()) else { return };
+    let Some(memory) = usage_memory().filter(|_| gucs::track_usage()) else { return };
     let Some(key) = KeyId::new(this_database(), prefix) else { return };
     if memory.table.count(key, outcome) {
         return;

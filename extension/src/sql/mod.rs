@@ -1,0 +1,10 @@
+//! The functions of the library that SQL calls. Their declarations stand in `sql/apikey--*.sql`.
+
+mod address;
+mod check;
+mod create;
+pub mod identity;
+#[cfg(feature = "panic-probe")]
+mod panic_probe;
+mod scope;
+mod types;
