@@ -1,6 +1,7 @@
 //! The settings of the extension. Only a superuser, or a role that was granted `SET` on one, may change
 //! them: a cheaper hash is the owner's decision.
 
+use crate::pg::state::is_preloading;
 use apikey_core::{Argon2Params, Bucket, Slot};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
@@ -133,12 +134,6 @@ pub fn define() {
         );
     }
     reserve_prefix(c"apikey");
-}
-
-#[allow(unsafe_code)]
-fn is_preloading() -> bool {
-    // SAFETY: reads a flag, on the backend's only thread.
-    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
 const fn setting(default: u32) -> GucSetting<i32> {

@@ -4,18 +4,16 @@
 
 mod error;
 mod gucs;
-mod hashing;
-mod memory;
+mod hash_permit;
 mod pg;
 mod renew;
-mod restart;
-mod saved_file;
+mod shmem;
 mod sql;
-mod stats;
 mod table;
 mod usage;
 
 use pgrx::prelude::*;
+use shmem::Callbacks;
 
 pgrx::pg_module_magic!(name, version);
 
@@ -26,7 +24,7 @@ pub extern "C-unwind" fn _PG_init() {
         return;
     }
     gucs::define();
-    memory::share_if_preloaded();
+    shmem::share_if_preloaded(Callbacks { start: usage::start, stop: usage::leave });
     usage::register();
     sql::identity::watch_transactions();
 }

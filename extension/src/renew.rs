@@ -2,13 +2,13 @@
 //! at hand. A check writes nothing: it hands the new hash to the worker that stores the use of keys.
 
 use crate::gucs;
-use crate::hashing::Turn;
-use crate::memory::{Memory, usage_memory};
+use crate::hash_permit::Turn;
+use crate::pg::state::{is_standby, this_database};
+use crate::shmem::{Memory, usage_memory};
 use crate::table::row::Row;
-use crate::usage::this_database;
 use apikey_core::{KeyId, NotNow, is_current, tag};
 use apikey_format::Key;
-use pgrx::pg_sys::{self, TimestampTz};
+use pgrx::pg_sys::TimestampTz;
 
 /// Does nothing when the verifier is as it should be, where nobody could store a new one, or when there is anything to
 /// wait for: another check will do.
@@ -30,10 +30,4 @@ pub fn renew(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
     memory.proofs.insert(row.proof(memory, key, &renewed));
     // A secret without a tag keeps without: a person may have chosen it.
     claim.note(&renewed, row.tag().map(|_| tag(key, &renewed)));
-}
-
-#[allow(unsafe_code)]
-fn is_standby() -> bool {
-    // SAFETY: reads a piece of the server's state.
-    unsafe { pg_sys::RecoveryInProgress() }
 }

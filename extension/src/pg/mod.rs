@@ -3,4 +3,5 @@
 pub mod as_owner;
 pub mod log;
 pub mod lwlock;
+pub mod state;
 pub mod subtransaction;

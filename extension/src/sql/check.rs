@@ -2,11 +2,10 @@
 //! verdict, from the row. What is remembered is that a secret is right, never that a key is valid.
 
 use crate::error::internal;
-use crate::hashing::Turn;
-use crate::memory::{Memory, memory};
+use crate::hash_permit::Turn;
 use crate::renew::renew;
+use crate::shmem::{Counter, Memory, memory};
 use crate::sql::types::{Inet, Json};
-use crate::stats::Counter;
 use crate::table::ffi;
 use crate::table::row::{self, Row};
 use crate::usage;

@@ -1,7 +1,7 @@
 //! The steps of issuing a key that SQL cannot do. `apikey_create` puts them together.
 
-use crate::hashing::Turn;
-use crate::memory::memory;
+use crate::hash_permit::Turn;
+use crate::shmem::memory;
 use crate::{error, gucs};
 use apikey_core::GeneratedKey;
 use apikey_format::Key;

@@ -7,4 +7,5 @@ pub mod identity;
 #[cfg(feature = "panic-probe")]
 mod panic_probe;
 mod scope;
+mod stats;
 mod types;

@@ -2,10 +2,11 @@
 //! fails, nothing is lost or counted twice: the counts stay in memory, and the next one stores them.
 
 use super::in_memory::{at, ip};
-use super::{UsageMemory, renewals, this_database};
+use super::renewals;
 use crate::error::internal;
-use crate::memory::usage_memory;
 use crate::pg::as_owner::ActingAsOwner;
+use crate::pg::state::{is_read_only, this_database};
+use crate::shmem::{UsageMemory, usage_memory};
 use apikey_core::Usage;
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
 use pgrx::datum::DatumWithOid;
@@ -185,13 +186,6 @@ fn be_the_only_one(table: Oid) {
     let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: inside a transaction, whose end releases the lock.
     unsafe { pg_sys::LockDatabaseObject(pg_sys::RelationRelationId, table, 0, mode) };
-}
-
-/// As a database is that its owner has closed for changes.
-#[allow(unsafe_code)]
-pub fn is_read_only() -> bool {
-    // SAFETY: reads a piece of the transaction's state.
-    unsafe { pg_sys::XactReadOnly }
 }
 
 #[allow(unsafe_code)]

@@ -1,7 +1,7 @@
 //! What is counted, and may not be stored yet.
 
-use super::this_database;
-use crate::memory::usage_memory;
+use crate::pg::state::this_database;
+use crate::shmem::usage_memory;
 use apikey_core::{KeyId, Usage};
 use pgrx::datum::{Inet, TimestampWithTimeZone};
 use pgrx::iter::TableIterator;

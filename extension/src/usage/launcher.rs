@@ -2,16 +2,15 @@
 //! itself in no database, and so holds back no `DROP DATABASE`; a worker does for as long as it writes. Postgres
 //! does the same with its autovacuum.
 
-use super::UsageMemory;
 use super::background_worker::Worker;
 use crate::error;
 use crate::gucs;
-use crate::memory::usage_memory;
+use crate::pg::state::is_preloading;
+use crate::shmem::{UsageMemory, usage_memory};
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
 use pgrx::pg_sys::{self, Oid};
 use pgrx::prelude::*;
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 /// Of the server's `max_worker_processes`, 8 by default, this many are taken at most.
@@ -25,9 +24,8 @@ const RESTART_AFTER: Duration = Duration::from_secs(10);
 /// To be called from `_PG_init`. It does not start on a standby, until that is promoted.
 #[allow(unsafe_code)]
 pub fn register() {
-    // SAFETY: both are read on the postmaster's only thread.
-    let is_wanted =
-        unsafe { pg_sys::process_shared_preload_libraries_in_progress && !pg_sys::IsBinaryUpgrade };
+    // SAFETY: read on the process's only thread.
+    let is_wanted = is_preloading() && !unsafe { pg_sys::IsBinaryUpgrade };
     if is_wanted {
         BackgroundWorkerBuilder::new("apikey usage launcher")
             .set_library("apikey")
@@ -47,7 +45,7 @@ pub extern "C-unwind" fn apikey_usage_launcher(_argument: pg_sys::Datum) {
     BackgroundWorker::connect_worker_to_spi(None, None);
     if let Some(memory) = usage_memory() {
         // SAFETY: set when the process started.
-        memory.header.launcher.store(unsafe { pg_sys::MyLatch }, SeqCst);
+        memory.header.set_launcher(unsafe { pg_sys::MyLatch });
         Launcher::new(memory).run();
     }
     // Whoever exits with 0 is not started again. When the server stops, nobody is.
@@ -87,14 +85,14 @@ impl Launcher {
     }
 
     fn until_next_round(&self) -> Duration {
-        let is_crowded = self.memory.header.is_crowded.load(SeqCst);
+        let is_crowded = self.memory.header.is_round_asked_for();
         let interval = if is_crowded { SHORTEST_INTERVAL } else { gucs::usage_flush_interval() };
         interval.saturating_sub(self.last_round.elapsed())
     }
 
     fn begin_round(&mut self) {
         self.last_round = Instant::now();
-        self.memory.header.is_crowded.store(false, SeqCst);
+        self.memory.header.begin_round();
         let unwritten = self.memory.unwritten();
         let renewals = self.memory.renewals.pending();
         let counted = unwritten.iter().map(|usage| usage.key.database);

@@ -2,13 +2,11 @@
 //! its own statistics. A server that crashes does not: it loses what was counted since the last time that it
 //! was stored.
 
-use super::UsageMemory;
 use crate::error;
-use crate::saved_file::SavedFile;
+use crate::shmem::{UsageMemory, saved_file::SavedFile};
 use apikey_core::{Usage, first_generation};
 use pgrx::prelude::*;
 use std::io;
-use std::sync::atomic::Ordering::SeqCst;
 
 const FILE: SavedFile =
     SavedFile { path: "pg_stat/apikey_usage", unfinished: "pg_stat/apikey_usage.new" };
@@ -16,7 +14,7 @@ const FILE: SavedFile =
 /// Makes the memory ready, in the postmaster, before anybody counts.
 pub fn start(memory: UsageMemory) {
     match first_generation() {
-        Ok(first) => memory.header.next_generation.store(first, SeqCst),
+        Ok(first) => memory.header.first_generation(first),
         Err(failed) => error::from_hash(failed.into()).report(PgLogLevel::FATAL),
     }
     if let Err(failed) = take_up(memory) {
@@ -31,7 +29,7 @@ fn take_up(memory: UsageMemory) -> io::Result<()> {
         let usage = Usage::from_line(line, memory.header.next_generation());
         // Where the memory is smaller now than it was, some have no place in it.
         if usage.is_none_or(|usage| memory.table.resume(&usage).is_err()) {
-            memory.header.dropped.fetch_add(1, SeqCst);
+            memory.header.drop_one();
         }
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! The worker's second task: to store the hashes that checks have renewed.
 
-use super::UsageMemory;
-use super::flush::{LONG_ENOUGH, find_table, is_read_only, report_activity};
-use super::this_database;
+use super::flush::{LONG_ENOUGH, find_table, report_activity};
 use crate::error::{internal, report};
 use crate::pg::as_owner::ActingAsOwner;
 use crate::pg::log::log;
+use crate::pg::state::{is_read_only, this_database};
 use crate::pg::subtransaction::attempt;
+use crate::shmem::UsageMemory;
 use apikey_core::{Renewal, Ticket};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::datum::DatumWithOid;

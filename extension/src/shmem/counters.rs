@@ -1,10 +1,6 @@
-//! What the checks of the whole server came to since it started, for the view `apikey_stats`.
+//! What the checks of the whole server came to since it started.
 
-use crate::memory::memory;
-use crate::usage;
-use pgrx::iter::TableIterator;
-use pgrx::pg_sys::{self, panic::ErrorReport};
-use pgrx::prelude::*;
+use pgrx::pg_sys;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Mostly a backend counts in a stripe of its own, so as to wait for nobody's cache line.
@@ -57,20 +53,9 @@ impl Counters {
         self.0[process % STRIPES].0[counter as usize].fetch_add(1, Relaxed);
     }
 
-    fn sum(&self, counter: Counter) -> u64 {
-        self.0.iter().map(|stripe| stripe.0[counter as usize].load(Relaxed)).sum()
+    /// Each counter's name and sum.
+    pub fn sums(&self) -> [(&'static str, u64); COUNTERS.len()] {
+        let sum = |at: usize| self.0.iter().map(|stripe| stripe.0[at].load(Relaxed)).sum();
+        COUNTERS.map(|(counter, name)| (name, sum(counter as usize)))
     }
-}
-
-#[pg_extern(volatile, parallel_unsafe)]
-fn stats()
--> Result<TableIterator<'static, (name!(name, &'static str), name!(value, i64))>, ErrorReport> {
-    let memory = memory()?;
-    let sums = COUNTERS.map(|(counter, name)| (name, memory.counters.sum(counter)));
-    let rows = sums.into_iter().chain([
-        ("proof_evictions", memory.evictions.load(Relaxed)),
-        ("usage_dropped", usage::dropped()),
-        ("preloaded", memory.is_shared.into()),
-    ]);
-    Ok(TableIterator::new(rows.map(|(name, value)| (name, value.cast_signed()))))
 }

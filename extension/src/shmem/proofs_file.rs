@@ -1,9 +1,8 @@
 //! A clean shutdown leaves the proofs of generated keys in a file, so that a server that restarts under load does not
 //! hash every key again at once.
 
-use crate::memory::Memory;
-use crate::saved_file::SavedFile;
-use apikey_core::{MacKey, Proof};
+use super::saved_file::SavedFile;
+use apikey_core::{MacKey, Proof, ProofTable};
 use pgrx::prelude::*;
 
 const FILE: SavedFile =
@@ -22,8 +21,8 @@ pub fn take() -> Option<(MacKey, Vec<Proof>)> {
     restored.map(|(mac_key, proofs)| (mac_key, proofs.collect()))
 }
 
-pub fn leave(memory: Memory) {
-    if let Err(error) = FILE.leave(&apikey_core::save(memory.mac_key, memory.proofs)) {
+pub fn leave(mac_key: &MacKey, proofs: ProofTable<'_>) {
+    if let Err(error) = FILE.leave(&apikey_core::save(mac_key, proofs)) {
         log!("apikey: cannot write {}, keys will be hashed again: {error}", FILE.path);
     }
 }

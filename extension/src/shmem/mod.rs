@@ -4,70 +4,42 @@
 
 #![allow(unsafe_code)]
 
+mod counters;
+mod hash_slots;
+mod layout;
+mod proofs_file;
+pub mod saved_file;
+mod usage_header;
+
+pub use counters::Counter;
+pub use hash_slots::{HashSlots, Queue};
+pub use layout::Memory;
+pub use usage_header::UsageMemory;
+
 use crate::error::report;
-use crate::gucs;
-use crate::hashing::Hashing;
 use crate::pg::log::log;
-use crate::restart;
-use crate::stats::Counters;
-use crate::usage::{self, UsageMemory};
-use apikey_core::{
-    Bucket, MacKey, NoRandomness, ProofTable, RenewalSlot, RenewalTable, Slot, UsageTable,
-};
+use crate::pg::state::is_preloading;
+use apikey_core::{MacKey, NoRandomness};
+use layout::{Sizes, lay_out, lay_out_usage};
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
-use std::alloc::{Layout, LayoutError, alloc_zeroed, handle_alloc_error};
+use std::alloc::{alloc_zeroed, handle_alloc_error};
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::sync::atomic::AtomicU64;
 
 const NAME: &CStr = c"apikey";
 
-/// A backend's own: room for 1024 proofs.
-const LOCAL: Sizes = Sizes { buckets: 256, slots: 0, renewals: 0 };
-
-/// Renewed hashes that wait to be stored: 48 kB.
-const RENEWALS: usize = 128;
-
-/// What has one size, whatever the settings are. But for the MAC key, all zeros is how it starts.
-#[repr(C)]
-struct Fixed {
-    mac_key: MacKey,
-    hashing: Hashing,
-    evictions: AtomicU64,
-    counters: Counters,
-    usage: usage::Header,
-}
-
-/// How many there are of what follows it.
+/// What is done with the usage of keys in the postmaster: before anybody counts, and when nobody counts any more.
 #[derive(Clone, Copy)]
-struct Sizes {
-    buckets: usize,
-    slots: usize,
-    renewals: usize,
-}
-
-/// Where each part begins in the block that `all` describes.
-struct Parts {
-    all: Layout,
-    buckets: usize,
-    slots: usize,
-    renewals: usize,
-}
-
-#[derive(Clone, Copy)]
-pub struct Memory {
-    pub is_shared: bool,
-    pub mac_key: &'static MacKey,
-    pub hashing: &'static Hashing,
-    pub evictions: &'static AtomicU64,
-    pub counters: &'static Counters,
-    pub proofs: ProofTable<'static>,
+pub struct Callbacks {
+    pub start: fn(UsageMemory),
+    pub stop: fn(UsageMemory),
 }
 
 thread_local! {
     static MEMORY: Cell<Option<Memory>> = const { Cell::new(None) };
     static USAGE: Cell<Option<UsageMemory>> = const { Cell::new(None) };
+    static CALLBACKS: Cell<Option<Callbacks>> = const { Cell::new(None) };
     static PREVIOUS_STARTUP: Cell<pg_sys::shmem_startup_hook_type> = const { Cell::new(None) };
     #[cfg(not(feature = "pg14"))]
     static PREVIOUS_REQUEST: Cell<pg_sys::shmem_request_hook_type> = const { Cell::new(None) };
@@ -83,7 +55,7 @@ pub fn usage_memory() -> Option<UsageMemory> {
 }
 
 fn make_local() -> Result<Memory, ErrorReport> {
-    let layout = LOCAL.parts().all;
+    let layout = Sizes::LOCAL.layout();
     let mac_key = MacKey::new().map_err(no_randomness)?;
     // SAFETY: the layout is not empty. The block is zeroed, and never given back.
     let memory = unsafe {
@@ -91,7 +63,7 @@ fn make_local() -> Result<Memory, ErrorReport> {
         if block.is_null() {
             handle_alloc_error(layout);
         }
-        lay_out(block, LOCAL, mac_key)
+        lay_out(block, Sizes::LOCAL, mac_key, false)
     };
     MEMORY.set(Some(memory));
     say_that_it_is_not_shared();
@@ -110,12 +82,13 @@ fn no_randomness(error: NoRandomness) -> ErrorReport {
 }
 
 /// To be called from `_PG_init`, after the settings are defined.
-pub fn share_if_preloaded() {
+pub fn share_if_preloaded(callbacks: Callbacks) {
+    if !is_preloading() {
+        return;
+    }
+    CALLBACKS.set(Some(callbacks));
     // SAFETY: _PG_init runs on the only thread of the process, which alone uses these hooks.
     unsafe {
-        if !pg_sys::process_shared_preload_libraries_in_progress {
-            return;
-        }
         PREVIOUS_STARTUP.set(pg_sys::shmem_startup_hook);
         pg_sys::shmem_startup_hook = Some(start_shared);
         #[cfg(feature = "pg14")]
@@ -145,7 +118,7 @@ unsafe extern "C-unwind" fn request_shared() {
 unsafe fn request() {
     // SAFETY: by the contract above.
     unsafe {
-        pg_sys::RequestAddinShmemSpace(Sizes::shared().parts().all.size());
+        pg_sys::RequestAddinShmemSpace(Sizes::shared().layout().size());
         pg_sys::RequestNamedLWLockTranche(NAME.as_ptr(), 1);
     }
 }
@@ -154,8 +127,9 @@ unsafe fn request() {
 #[pg_guard]
 unsafe extern "C-unwind" fn start_shared() {
     let sizes = Sizes::shared();
-    let size = sizes.parts().all.size();
-    let started = restart::take().map_or_else(|| MacKey::new().map(|key| (key, Vec::new())), Ok);
+    let size = sizes.layout().size();
+    let started =
+        proofs_file::take().map_or_else(|| MacKey::new().map(|key| (key, Vec::new())), Ok);
     let (mac_key, proofs) = started.unwrap_or_else(|error| {
         no_randomness(error).report(PgLogLevel::FATAL);
         unreachable!("FATAL does not return")
@@ -169,18 +143,12 @@ unsafe extern "C-unwind" fn start_shared() {
         }
         let block = pg_sys::ShmemInitStruct(NAME.as_ptr(), size, &mut found).cast::<u8>();
         block.write_bytes(0, size);
-        let memory = Memory { is_shared: true, ..lay_out(block, sizes, mac_key) };
+        let memory = lay_out(block, sizes, mac_key, true);
         proofs.into_iter().for_each(|proof| memory.proofs.insert(proof));
         MEMORY.set(Some(memory));
         let lock = &raw mut (*pg_sys::GetNamedLWLockTranche(NAME.as_ptr())).lock;
-        let slots = block.add(sizes.parts().slots).cast();
-        let table = UsageTable::new(std::slice::from_raw_parts(slots, sizes.slots));
-        let header = &(*block.cast::<Fixed>()).usage;
-        let renewals = block.add(sizes.parts().renewals).cast();
-        let renewals = std::slice::from_raw_parts(renewals, sizes.renewals);
-        let renewals = RenewalTable::new(renewals, &header.is_renewing);
-        let usage = UsageMemory { header, table, renewals, lock };
-        usage::start(usage);
+        let usage = lay_out_usage(block, sizes, lock);
+        CALLBACKS.get().into_iter().for_each(|callbacks| (callbacks.start)(usage));
         USAGE.set(Some(usage));
         pg_sys::on_shmem_exit(Some(stop_shared), pg_sys::Datum::null());
     }
@@ -192,49 +160,11 @@ unsafe extern "C-unwind" fn start_shared() {
 unsafe extern "C-unwind" fn stop_shared(status: i32, _argument: pg_sys::Datum) {
     // Of a crash we cannot know what it did to memory.
     if status == 0 {
-        MEMORY.get().into_iter().for_each(restart::leave);
-        USAGE.get().into_iter().for_each(usage::leave);
-    }
-}
-
-impl Sizes {
-    fn shared() -> Self {
-        let (buckets, slots) = (gucs::proof_buckets(), gucs::usage_slots());
-        Self { buckets, slots, renewals: RENEWALS }
-    }
-
-    fn parts(self) -> Parts {
-        let parts = || {
-            let (all, buckets) =
-                Layout::new::<Fixed>().extend(Layout::array::<Bucket>(self.buckets)?)?;
-            let (all, slots) = all.extend(Layout::array::<Slot>(self.slots)?)?;
-            let (all, renewals) = all.extend(Layout::array::<RenewalSlot>(self.renewals)?)?;
-            Ok::<_, LayoutError>(Parts { all, buckets, slots, renewals })
-        };
-        parts().unwrap_or_else(|error| pgrx::error!("apikey's memory is too large: {error}"))
-    }
-}
-
-/// # Safety
-/// `block` has the size and alignment of `sizes.parts().all`, is zeroed, nobody uses it yet, and it stays for as long
-/// as this process does.
-unsafe fn lay_out(block: *mut u8, sizes: Sizes, mac_key: MacKey) -> Memory {
-    // SAFETY: by the contract above; zeros are valid atomics. From here on, nothing is written but atomics and
-    // what Postgres's own functions write.
-    unsafe {
-        let fixed = block.cast::<Fixed>();
-        (&raw mut (*fixed).mac_key).write(mac_key);
-        Hashing::start(&raw mut (*fixed).hashing);
-        let fixed = &*fixed;
-        let buckets = block.add(sizes.parts().buckets).cast();
-        let buckets = std::slice::from_raw_parts(buckets, sizes.buckets);
-        Memory {
-            is_shared: false,
-            mac_key: &fixed.mac_key,
-            hashing: &fixed.hashing,
-            evictions: &fixed.evictions,
-            counters: &fixed.counters,
-            proofs: ProofTable::new(buckets, &fixed.evictions),
+        if let Some(memory) = MEMORY.get() {
+            proofs_file::leave(memory.mac_key, memory.proofs);
+        }
+        if let Some((callbacks, usage)) = CALLBACKS.get().zip(USAGE.get()) {
+            (callbacks.stop)(usage);
         }
     }
 }

@@ -1,0 +1,27 @@
+//! What a backend knows of itself and of its server.
+
+#![allow(unsafe_code)]
+
+use pgrx::pg_sys;
+
+pub fn this_database() -> u32 {
+    // SAFETY: set when the backend connected.
+    unsafe { pg_sys::MyDatabaseId }.to_u32()
+}
+
+pub fn is_standby() -> bool {
+    // SAFETY: reads a piece of the server's state.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
+/// As a transaction is in a database that its owner has closed for changes.
+pub fn is_read_only() -> bool {
+    // SAFETY: reads a piece of the transaction's state.
+    unsafe { pg_sys::XactReadOnly }
+}
+
+/// Whether this is the postmaster, which loads the library for all.
+pub fn is_preloading() -> bool {
+    // SAFETY: reads a flag, on the process's only thread.
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}
