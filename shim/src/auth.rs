@@ -19,7 +19,6 @@ pub async fn answer<B>(app: &App, peer: Peer, request: &Request<B>) -> Result<An
     let scope = scope::wanted(uri, headers);
     let decision = app.database.authorize(key, client, tenant.as_deref(), scope).await;
     let decision = decision.map_err(|cause| app.unavailable(cause))?;
-    app.count_use(key, decision.accepts_key());
     match decision {
         Decision::Allowed(identity) => {
             let mut answer = no_body();

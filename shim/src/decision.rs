@@ -39,9 +39,4 @@ impl Decision {
             _ => Refusal::InvalidKey,
         }))
     }
-
-    /// Valid and from a right address, as the database counts it, too: what the key may not do is another matter.
-    pub fn accepts_key(&self) -> bool {
-        matches!(self, Self::Allowed(_) | Self::Refused(Refusal::MissingScope))
-    }
 }

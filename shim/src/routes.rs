@@ -5,7 +5,6 @@ use std::sync::Arc;
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 
-use crate::admin::uses::Uses;
 use crate::auth;
 use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
@@ -33,8 +32,6 @@ pub struct App {
     pub challenge: HeaderValue,
     pub metrics: Metrics,
     pub complaints: Arc<Complaints>,
-    /// Counted for the admin page, where there is one.
-    pub uses: Option<Arc<Uses>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -149,13 +146,6 @@ impl App {
                 self.can_check().await.map_err(|cause| self.not_ready(cause))?;
                 Ok(content("application/json", r#"{"status":"ready"}"#))
             }
-        }
-    }
-
-    /// For the chart of the admin page.
-    pub fn count_use(&self, key: &str, is_accepted: bool) {
-        if let Some(uses) = &self.uses {
-            uses.count(key, is_accepted);
         }
     }
 

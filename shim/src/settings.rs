@@ -8,7 +8,6 @@ use std::sync::Arc;
 use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 
-use crate::admin::uses::Uses;
 use crate::admin::{self, Door, Hosts, Lifetimes};
 use crate::arguments::Arguments;
 use crate::client_address::TrustedProxies;
@@ -99,7 +98,6 @@ impl Settings {
                 tenancy,
                 metrics: Metrics::new(arguments.max_connections, arguments.pool_size),
                 complaints: Arc::new(Complaints::default()),
-                uses: admin.as_ref().map(|admin| admin.uses.clone()),
             },
             admin,
         })
@@ -197,7 +195,6 @@ fn admin(
             ..limits
         },
         request_time: arguments.request_timeout,
-        uses: Arc::new(Uses::default()),
     }))
 }
 

@@ -89,5 +89,5 @@ fn a_key_shows_when_and_from_where_it_was_used() {
     let browser = venue.browser_of("ada", "en");
     browser.assert_reads("127.0.0.1");
     browser.go(&venue.url(&format!("/keys/{}", &key[..8])));
-    assert!(!browser.all("svg[role=img]").is_empty(), "a chart of uses");
+    browser.assert_reads("127.0.0.1");
 }

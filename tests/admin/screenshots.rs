@@ -32,8 +32,7 @@ fn screenshots() {
         let browser = Browser::new(language);
         let shoot = |name: &str, height: u32| {
             browser.set_size(if name == "phone" { 390 } else { 1000 }, height);
-            let top = if name == "uses" { "#uses" } else { "body" };
-            browser.script(&format!("document.querySelector('{top}').scrollIntoView()"));
+            browser.script("document.body.scrollIntoView()");
             for dark in [false, true] {
                 browser.set_dark(dark);
                 let scheme = if dark { "dark" } else { "light" };
@@ -57,7 +56,6 @@ fn screenshots() {
         shoot("new-key", 540);
         browser.go(&venue.url(&format!("/keys/{prefix}")));
         shoot("key", 700);
-        shoot("uses", 460);
         browser.go(&venue.url(&format!("/keys/{prefix}/events")));
         shoot("key-trail", 420);
         browser.go(&venue.url("/events"));

@@ -2,7 +2,6 @@
 
 mod answers;
 mod any_values;
-mod chart;
 mod crowd;
 mod editing;
 mod forged;

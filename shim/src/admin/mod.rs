@@ -45,7 +45,6 @@ mod session;
 mod sessions;
 mod throttle;
 mod token;
-pub mod uses;
 mod visit;
 
 use std::net::SocketAddr;
@@ -66,7 +65,6 @@ use crate::server_tls::ServerTls;
 use session::AT_ONCE;
 use sessions::Sessions;
 use throttle::Throttle;
-use uses::Uses;
 
 /// Sign-ins that are on their way to Postgres at once; further ones wait.
 const SIGNING_IN: usize = 4;
@@ -89,7 +87,6 @@ pub struct Settings {
     pub recheck: Duration,
     pub limits: ServerLimits,
     pub request_time: Duration,
-    pub uses: Arc<Uses>,
 }
 
 impl Settings {
@@ -111,7 +108,6 @@ pub struct Admin {
     recheck: Duration,
     header_time: Duration,
     request_time: Duration,
-    uses: Arc<Uses>,
 }
 
 impl Admin {
@@ -127,7 +123,6 @@ impl Admin {
             recheck: settings.recheck,
             header_time: settings.limits.header_time,
             request_time: settings.request_time,
-            uses: settings.uses,
         }
     }
 

@@ -67,7 +67,6 @@ pub static TEXTS: Texts = Texts {
     by: "by",
     from: "from",
     never: "never",
-    now: "now",
     nothing: "nothing",
     anywhere: "anywhere",
 
@@ -142,14 +141,6 @@ pub static TEXTS: Texts = Texts {
     action: "Action",
     changed: "Changed",
 
-    // The chart.
-    uses: "Uses and refusals",
-    uses_how: "Requests that this server answered since it was started. Checks in SQL and by other servers are not among them; how often the key was used altogether, the database knows (above, where a key is shown).",
-    last_hours: "The last 24 hours",
-    last_days: "The last 30 days",
-    most: "at most",
-    as_table: "As a table",
-
     // Testing a key.
     test: "Test",
     test_how: "Asks what the keytest asks: is this key valid, and from this address? It counts as a use of the key.",
@@ -207,16 +198,6 @@ pub static TEXTS: Texts = Texts {
         count => format!("{count} columns"),
     },
     ips_wrong: |wrong| format!("No address and no network: {wrong}"),
-    chart_sum: |accepted, refused| format!("{accepted} accepted, {refused} refused"),
-    hours_ago: |hours| match hours {
-        0 => "this hour".to_owned(),
-        hours => format!("{hours} h ago"),
-    },
-    days_ago: |days| match days {
-        0 => "today (UTC)".to_owned(),
-        1 => "1 day ago".to_owned(),
-        days => format!("{days} days ago"),
-    },
     statuses: |status| match status {
         "active" => "active",
         "expiring" => "expires soon",

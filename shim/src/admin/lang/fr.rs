@@ -67,7 +67,6 @@ pub static TEXTS: Texts = Texts {
     by: "par",
     from: "depuis",
     never: "jamais",
-    now: "maintenant",
     nothing: "rien",
     anywhere: "n’importe où",
 
@@ -142,14 +141,6 @@ pub static TEXTS: Texts = Texts {
     action: "Action",
     changed: "Modifié",
 
-    // The chart.
-    uses: "Usages et refus",
-    uses_how: "Requêtes auxquelles ce serveur a répondu depuis son démarrage. Les vérifications en SQL et par d’autres serveurs n’y sont pas ; le total des usages d’une clé, la base le connaît (plus haut, sur la page d’une clé).",
-    last_hours: "Les dernières 24 heures",
-    last_days: "Les 30 derniers jours",
-    most: "au plus",
-    as_table: "En tableau",
-
     // Testing a key.
     test: "Tester",
     test_how: "Demande ce que demande le keytest : cette clé est-elle valable, et depuis cette adresse ? Cela compte comme un usage de la clé.",
@@ -207,16 +198,6 @@ pub static TEXTS: Texts = Texts {
         count => format!("{count} colonnes"),
     },
     ips_wrong: |wrong| format!("Ni adresse ni réseau : {wrong}"),
-    chart_sum: |accepted, refused| format!("{accepted} acceptées, {refused} refusées"),
-    hours_ago: |hours| match hours {
-        0 => "cette heure".to_owned(),
-        hours => format!("il y a {hours} h"),
-    },
-    days_ago: |days| match days {
-        0 => "aujourd’hui (UTC)".to_owned(),
-        1 => "il y a 1 jour".to_owned(),
-        days => format!("il y a {days} jours"),
-    },
     statuses: |status| match status {
         "active" => "active",
         "expiring" => "expire bientôt",

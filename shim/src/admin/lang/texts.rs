@@ -66,7 +66,6 @@ pub struct Texts {
     pub by: &'static str,
     pub from: &'static str,
     pub never: &'static str,
-    pub now: &'static str,
     pub nothing: &'static str,
     pub anywhere: &'static str,
 
@@ -141,14 +140,6 @@ pub struct Texts {
     pub action: &'static str,
     pub changed: &'static str,
 
-    // The chart.
-    pub uses: &'static str,
-    pub uses_how: &'static str,
-    pub last_hours: &'static str,
-    pub last_days: &'static str,
-    pub most: &'static str,
-    pub as_table: &'static str,
-
     // Testing a key.
     pub test: &'static str,
     pub test_how: &'static str,
@@ -200,9 +191,6 @@ pub struct Texts {
     pub page_of: fn(i64, i64) -> String,
     pub columns: fn(usize) -> String,
     pub ips_wrong: fn(&str) -> String,
-    pub chart_sum: fn(u64, u64) -> String,
-    pub hours_ago: fn(usize) -> String,
-    pub days_ago: fn(usize) -> String,
     pub(super) statuses: fn(&str) -> &'static str,
     pub(super) actions: fn(&str) -> &'static str,
     pub(super) notices: fn(Notice) -> &'static str,

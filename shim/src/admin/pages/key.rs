@@ -5,7 +5,7 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::edit::{self, Form};
-use super::{actions, answer, chart, list};
+use super::{actions, answer, list};
 use crate::admin::answer::Answer;
 use crate::admin::failure::Failure;
 use crate::admin::input::Input;
@@ -51,10 +51,6 @@ pub fn page(
         }
         @if desk.rights.edit() { (edit::form(desk, key, known, form)?) }
         (actions::forms(desk, key)?)
-        section aria-labelledby="uses" {
-            h2 #uses { (texts.uses) }
-            (chart::of_key(desk, key))
-        }
     };
     let status = match (form.theirs, form.mistakes) {
         (Some(_), _) => StatusCode::CONFLICT,

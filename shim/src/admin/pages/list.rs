@@ -4,8 +4,8 @@ use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
+use super::answer;
 use super::problem::advice;
-use super::{answer, chart};
 use crate::admin::answer::{Answer, see_other};
 use crate::admin::failure::Failure;
 use crate::admin::form::Form;
@@ -45,10 +45,6 @@ pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
         @if !page.keys.is_empty() {
             (table(texts, query, &page.keys))
             (paging(texts, query, &page))
-        }
-        section aria-labelledby="uses" {
-            h2 #uses { (texts.uses) }
-            (chart::of_all(desk))
         }
     };
     Ok(answer(desk.visit, StatusCode::OK, texts.menu_keys, &body))

@@ -1,6 +1,5 @@
 //! What the pages look like, each in a file of its own; all texts come from `lang`.
 
-mod chart;
 mod fields;
 mod layout;
 
