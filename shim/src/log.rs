@@ -32,10 +32,10 @@ pub struct Log {
 /// Who writes lines: the library, its modules, and requests. A test compares it with the code.
 const TARGETS: [&str; 20] = [
     "apikey_shim",
-    "apikey_shim::admin::failure",
-    "apikey_shim::admin::pages::sign_in",
+    "apikey_shim::admin::error",
     "apikey_shim::admin::routes",
     "apikey_shim::admin::server",
+    "apikey_shim::admin::views::sign_in",
     "apikey_shim::complaints",
     "apikey_shim::connection",
     "apikey_shim::connections",

@@ -21,31 +21,25 @@
 //! Every form has a hidden `csrf`. A new key is in the one answer to the `POST` that made it, in
 //! `<output id="new-key">`; sent again, that form (by its `once`) makes no other key.
 
-mod answer;
-mod asked;
-mod connection;
+mod context;
 mod cookies;
-mod door;
-mod events;
-mod failure;
+mod db;
+mod error;
 mod form;
 mod hosts;
-mod input;
-mod key;
-mod keys;
+mod key_form;
 mod lang;
 mod link;
-mod membership;
-mod pages;
-mod rights;
+mod login;
+mod permissions;
+mod request;
+mod response;
 mod routes;
-mod scopes;
 mod server;
 mod session;
-mod sessions;
 mod throttle;
 mod token;
-mod visit;
+mod views;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,17 +47,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-pub use door::Door;
 pub use hosts::Hosts;
+pub use login::Door;
 pub use server::{Running, start};
-pub use sessions::Lifetimes;
+pub use session::table::Lifetimes;
 
 use crate::client_address::TrustedProxies;
 use crate::places::TURNED_AWAY;
 use crate::server::ServerLimits;
 use crate::server_tls::ServerTls;
 use session::AT_ONCE;
-use sessions::Sessions;
+use session::table::Sessions;
 use throttle::Throttle;
 
 /// Sign-ins that are on their way to Postgres at once; further ones wait.

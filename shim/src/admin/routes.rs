@@ -10,22 +10,22 @@ use maud::html;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::Admin;
-use super::answer::{Answer, asset, page, see_other, with_cookie};
-use super::asked::Asked;
-use super::connection::Connection;
-use super::cookies::Cookie;
-use super::door::Refused;
-use super::failure::Failure;
-use super::lang::Language;
-use super::link;
-use super::membership;
-use super::pages::sign_in::{self, Ended};
-use super::pages::{actions, add, edit, key, list, problem, test, trail};
-use super::rights::Rights;
-use super::session::Session;
-use super::token;
-use super::visit::{Desk, Visit};
+use crate::admin::Admin;
+use crate::admin::context::{Desk, Visit};
+use crate::admin::cookies::Cookie;
+use crate::admin::db::connection::Connection;
+use crate::admin::db::membership;
+use crate::admin::error::Failure;
+use crate::admin::lang::Language;
+use crate::admin::link;
+use crate::admin::login::Refused;
+use crate::admin::permissions::Rights;
+use crate::admin::request::Asked;
+use crate::admin::response::{Answer, asset, page, see_other, with_cookie};
+use crate::admin::session::Session;
+use crate::admin::token;
+use crate::admin::views::sign_in::{self, Ended};
+use crate::admin::views::{actions, add, audit, edit, key, list, problem, test};
 use crate::peer::Peer;
 use crate::places::Place;
 
@@ -224,8 +224,8 @@ async fn page_of(desk: &Desk<'_>) -> Result<Answer, Failure> {
         (["keys", prefix, "rotate" | "disable" | "enable" | "revoke"], false) => {
             Ok(see_other(link::back(&link::key(prefix))))
         }
-        (["keys", prefix, "events"], false) => trail::of_key(desk, prefix).await,
-        (["events"], false) => trail::of_all(desk).await,
+        (["keys", prefix, "events"], false) => audit::of_key(desk, prefix).await,
+        (["events"], false) => audit::of_all(desk).await,
         (["test"], false) => test::form(desk).await,
         (["test"], true) => test::send(desk).await,
         (["keys" | "events" | "test", ..], true) => Err(Failure::MethodNotAllowed),

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 use tracing::debug;
 
-use super::answer::bare;
-use super::{Admin, Settings, routes};
+use crate::admin::response::bare;
+use crate::admin::{Admin, Settings, routes};
 use crate::connection::converse;
 use crate::listener::Listener;
 use crate::peer::Peer;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use subtle::ConstantTimeEq;
 
-use super::failure::Failure;
+use crate::admin::error::Failure;
 
 /// 256 bits from the operating system, in hexadecimal.
 pub fn random() -> Result<String, Failure> {

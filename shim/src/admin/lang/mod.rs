@@ -74,7 +74,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::admin::keys::STATUSES;
+    use crate::admin::db::key_list::STATUSES;
 
     fn preferred(line: &str) -> Language {
         let mut headers = HeaderMap::new();

@@ -4,8 +4,8 @@ use hyper::StatusCode;
 use maud::html;
 
 use super::answer;
-use crate::admin::answer::Answer;
-use crate::admin::visit::Desk;
+use crate::admin::context::Desk;
+use crate::admin::response::Answer;
 
 pub fn show(desk: &Desk<'_>, key: &str, replaced: Option<&str>) -> Answer {
     let texts = desk.visit.texts;

@@ -1,5 +1,7 @@
 //! Somebody who has signed in: a role, its password for as long as the session lasts, and a connection.
 
+pub mod table;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::connection::Connection;
+use crate::admin::db::connection::Connection;
 
 /// Requests that are answered or wait for it. Browsers hold up to six connections each.
 pub const AT_ONCE: u32 = 6;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Admin;
-use super::asked::Asked;
-use super::connection::Connection;
-use super::lang::Texts;
-use super::rights::Rights;
-use super::session::Session;
+use crate::admin::Admin;
+use crate::admin::db::connection::Connection;
+use crate::admin::lang::Texts;
+use crate::admin::permissions::Rights;
+use crate::admin::request::Asked;
+use crate::admin::session::Session;
 
 /// Anybody's.
 pub struct Visit {

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::connection::Connection;
-use super::failure::Failure;
+use crate::admin::db::connection::Connection;
+use crate::admin::error::Failure;
 
 pub struct Rights {
     names: HashSet<String>,

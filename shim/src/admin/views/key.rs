@@ -6,12 +6,12 @@ use maud::{Markup, html};
 
 use super::edit::{self, Form};
 use super::{actions, answer, list};
-use crate::admin::answer::Answer;
-use crate::admin::failure::Failure;
-use crate::admin::input::Input;
-use crate::admin::key::{self, Key};
-use crate::admin::scopes::{self, Scope};
-use crate::admin::visit::Desk;
+use crate::admin::context::Desk;
+use crate::admin::db::key::{self, Key};
+use crate::admin::db::scopes::{self, Scope};
+use crate::admin::error::Failure;
+use crate::admin::key_form::Input;
+use crate::admin::response::Answer;
 
 pub async fn show(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     let (key, version) = find(desk, prefix).await?;

@@ -4,10 +4,10 @@
 use apikey_format::{Network, is_scope};
 use tokio_postgres::Error;
 
-use super::form::Form;
-use super::key::Key;
-use super::lang::Texts;
-use super::scopes::{self, Scope};
+use crate::admin::db::key::Key;
+use crate::admin::db::scopes::{self, Scope};
+use crate::admin::form::Form;
+use crate::admin::lang::Texts;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {

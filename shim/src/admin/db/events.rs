@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::failure::Failure;
-use super::key::moment;
-use super::visit::Desk;
+use crate::admin::context::Desk;
+use crate::admin::db::key::moment;
+use crate::admin::error::Failure;
 
 pub const PAGE: i64 = 50;
 

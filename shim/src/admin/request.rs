@@ -10,13 +10,13 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use tokio::time::timeout;
 
-use super::Admin;
-use super::cookies::Cookie;
-use super::failure::Failure;
-use super::form::Form;
-use super::hosts;
-use super::lang::Language;
-use super::link;
+use crate::admin::Admin;
+use crate::admin::cookies::Cookie;
+use crate::admin::error::Failure;
+use crate::admin::form::Form;
+use crate::admin::hosts;
+use crate::admin::lang::Language;
+use crate::admin::link;
 use crate::peer::Peer;
 
 /// The largest form has 64 networks, 64 scopes and some lines.

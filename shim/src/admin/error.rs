@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use tokio_postgres::Error;
 use tracing::warn;
 
-use super::lang::Texts;
+use crate::admin::lang::Texts;
 
 /// Of a whole request. What is wrong with a field is said beside the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

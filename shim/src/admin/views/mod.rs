@@ -5,6 +5,7 @@ mod layout;
 
 pub mod actions;
 pub mod add;
+pub mod audit;
 pub mod edit;
 pub mod key;
 pub mod list;
@@ -12,6 +13,5 @@ pub mod new_key;
 pub mod problem;
 pub mod sign_in;
 pub mod test;
-pub mod trail;
 
 pub use layout::answer;

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use crate::admin::input::{Field, Input, Mistake, sorted};
-use crate::admin::key::Key;
+use crate::admin::db::key::Key;
+use crate::admin::db::scopes::Scope;
+use crate::admin::key_form::{Field, Input, Mistake, sorted};
 use crate::admin::lang::Texts;
-use crate::admin::scopes::Scope;
 
 /// What a form of a key is made from.
 pub struct Fields<'a> {

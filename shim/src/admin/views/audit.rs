@@ -6,13 +6,13 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::answer;
-use crate::admin::answer::Answer;
-use crate::admin::events::{self, Event};
-use crate::admin::failure::Failure;
-use crate::admin::keys::page_number;
+use crate::admin::context::Desk;
+use crate::admin::db::events::{self, Event};
+use crate::admin::db::key_list::page_number;
+use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
 use crate::admin::link;
-use crate::admin::visit::Desk;
+use crate::admin::response::Answer;
 
 pub async fn of_key(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     if !is_prefix(prefix) {

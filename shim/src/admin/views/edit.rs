@@ -5,15 +5,15 @@ use maud::{Markup, html};
 use super::fields::Fields;
 use super::key::{find, page};
 use super::{add, new_key};
-use crate::admin::answer::{Answer, see_other};
-use crate::admin::failure::Failure;
-use crate::admin::input::{Field, Input, Mistake, mistake_of};
-use crate::admin::key::{self, Changes, Key};
+use crate::admin::context::Desk;
+use crate::admin::db::key::{self, Changes, Key};
+use crate::admin::db::scopes::{self, Scope};
+use crate::admin::error::Failure;
+use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
 use crate::admin::link;
-use crate::admin::scopes::{self, Scope};
+use crate::admin::response::{Answer, see_other};
 use crate::admin::session::Notice;
 use crate::admin::token;
-use crate::admin::visit::Desk;
 
 /// What is in the form that changes the key.
 pub struct Form<'a> {

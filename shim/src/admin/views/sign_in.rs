@@ -11,16 +11,16 @@ use zeroize::Zeroizing;
 
 use super::answer;
 use super::problem::advice;
-use crate::admin::answer::{Answer, see_other, with_cookie};
+use crate::admin::context::Visit;
 use crate::admin::cookies::Cookie;
-use crate::admin::door::Refused;
-use crate::admin::failure::Failure;
+use crate::admin::db::membership;
+use crate::admin::error::Failure;
 use crate::admin::link;
-use crate::admin::membership;
-use crate::admin::rights::Rights;
+use crate::admin::login::Refused;
+use crate::admin::permissions::Rights;
+use crate::admin::response::{Answer, see_other, with_cookie};
 use crate::admin::session::Session;
 use crate::admin::token;
-use crate::admin::visit::Visit;
 
 /// Why a session is none any more.
 #[derive(Clone, Copy)]

@@ -5,13 +5,13 @@ use maud::html;
 
 use super::fields::Fields;
 use super::{answer, new_key};
-use crate::admin::answer::Answer;
-use crate::admin::failure::Failure;
-use crate::admin::input::{Field, Input, Mistake, mistake_of};
-use crate::admin::key::{self, NewKey};
-use crate::admin::scopes::{self, Scope};
+use crate::admin::context::Desk;
+use crate::admin::db::key::{self, NewKey};
+use crate::admin::db::scopes::{self, Scope};
+use crate::admin::error::Failure;
+use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
+use crate::admin::response::Answer;
 use crate::admin::token;
-use crate::admin::visit::Desk;
 
 pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
     allowed(desk)?;

@@ -9,8 +9,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connection::Connection;
-use super::failure::Failure;
+use crate::admin::db::connection::Connection;
+use crate::admin::error::Failure;
 
 /// Postgres cuts longer names, and would take another role than the one that was typed.
 const LONGEST_ROLE: usize = 63;

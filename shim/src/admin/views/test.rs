@@ -6,10 +6,10 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::answer;
-use crate::admin::answer::Answer;
-use crate::admin::failure::Failure;
+use crate::admin::context::Desk;
+use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
-use crate::admin::visit::Desk;
+use crate::admin::response::Answer;
 
 pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
     allowed(desk)?;

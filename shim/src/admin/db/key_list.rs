@@ -1,9 +1,9 @@
 //! The list: searching, filtering, sorting and paging are the database's work.
 
-use super::failure::Failure;
-use super::form::Form;
-use super::key::Key;
-use super::visit::Desk;
+use crate::admin::context::Desk;
+use crate::admin::db::key::Key;
+use crate::admin::error::Failure;
+use crate::admin::form::Form;
 
 pub const PAGE: i64 = 50;
 

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
-use super::session::Session;
-use super::token;
+use crate::admin::error::Failure;
+use crate::admin::session::Session;
+use crate::admin::token;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {

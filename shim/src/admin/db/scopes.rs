@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
-use super::visit::Desk;
+use crate::admin::context::Desk;
+use crate::admin::error::Failure;
 
 pub struct Scope {
     pub name: String,

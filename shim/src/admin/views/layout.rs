@@ -3,9 +3,9 @@
 use hyper::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::admin::answer::{Answer, page};
+use crate::admin::context::Visit;
 use crate::admin::lang::Language;
-use crate::admin::visit::Visit;
+use crate::admin::response::{Answer, page};
 
 /// A page as an answer.
 pub fn answer(visit: &Visit, status: StatusCode, title: &str, body: &Markup) -> Answer {

@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use super::new_key;
-use crate::admin::answer::{Answer, see_other};
-use crate::admin::failure::Failure;
-use crate::admin::key::{self, Key};
+use crate::admin::context::Desk;
+use crate::admin::db::key::{self, Key};
+use crate::admin::error::Failure;
 use crate::admin::link;
+use crate::admin::response::{Answer, see_other};
 use crate::admin::session::Notice;
 use crate::admin::token;
-use crate::admin::visit::Desk;
 
 /// In seconds. None at all comes first: a key is often rotated because it leaked.
 const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];

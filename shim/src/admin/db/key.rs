@@ -3,10 +3,10 @@
 use serde_json::Value;
 use tokio_postgres::{Error, Row};
 
-use super::connection::Connection;
-use super::failure::Failure;
-use super::input::is_moment;
-use super::visit::Desk;
+use crate::admin::context::Desk;
+use crate::admin::db::connection::Connection;
+use crate::admin::error::Failure;
+use crate::admin::key_form::is_moment;
 
 /// A time in this format, or in Postgres's own words where it is infinite or before our era.
 macro_rules! moment {

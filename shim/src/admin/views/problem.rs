@@ -5,10 +5,10 @@ use hyper::{Method, StatusCode};
 use maud::{Markup, html};
 
 use super::answer;
-use crate::admin::answer::Answer;
-use crate::admin::failure::Failure;
+use crate::admin::context::Visit;
+use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
-use crate::admin::visit::Visit;
+use crate::admin::response::Answer;
 
 pub fn show(visit: &Visit, failure: Failure) -> Answer {
     let texts = visit.texts;

@@ -6,16 +6,16 @@ use maud::{Markup, html};
 
 use super::answer;
 use super::problem::advice;
-use crate::admin::answer::{Answer, see_other};
-use crate::admin::failure::Failure;
+use crate::admin::context::Desk;
+use crate::admin::db::key::Key;
+use crate::admin::db::key_list::{self, Page};
+use crate::admin::db::membership;
+use crate::admin::db::scopes::{self, Scope};
+use crate::admin::error::Failure;
 use crate::admin::form::Form;
-use crate::admin::key::Key;
-use crate::admin::keys::{self, Page};
 use crate::admin::lang::Texts;
 use crate::admin::link::{self, with_query};
-use crate::admin::membership;
-use crate::admin::scopes::{self, Scope};
-use crate::admin::visit::Desk;
+use crate::admin::response::{Answer, see_other};
 
 pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
     let texts = desk.visit.texts;
@@ -35,8 +35,8 @@ pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
         };
         return Ok(answer(desk.visit, StatusCode::FORBIDDEN, texts.menu_keys, &body));
     }
-    let page = keys::page(desk, query).await?;
-    let choices = keys::choices(desk).await?;
+    let page = key_list::page(desk, query).await?;
+    let choices = key_list::choices(desk).await?;
     let known = scopes::known(desk).await?;
     let body = html! {
         @if desk.rights.create() { (add_button(texts)) }
@@ -101,7 +101,7 @@ fn filters(
                 label for="status" { (texts.status) }
                 select #status name="status" {
                     option value="" { (texts.all) }
-                    @for status in keys::STATUSES {
+                    @for status in key_list::STATUSES {
                         option value=(status) selected[query.get("status") == status] {
                             (texts.status_of(status))
                         }
@@ -151,7 +151,7 @@ fn table(texts: &Texts, query: &Form, list: &[Key]) -> Markup {
 
 /// A link that sorts by this column, or the other way round where it is sorted by it.
 fn heading(query: &Form, column: &str, text: &str) -> Markup {
-    let (sorted, descending) = keys::sorted_by(query.get("sort"));
+    let (sorted, descending) = key_list::sorted_by(query.get("sort"));
     let is_sorted = sorted == column;
     let next = if is_sorted && !descending { format!("-{column}") } else { column.to_owned() };
     let first = Form::parse(query.query_with("page", "").as_bytes());

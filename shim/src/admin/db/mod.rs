@@ -1,0 +1,8 @@
+//! What the pages read and write: SQL on a connection of somebody's role.
+
+pub mod connection;
+pub mod events;
+pub mod key;
+pub mod key_list;
+pub mod membership;
+pub mod scopes;
