@@ -7,13 +7,13 @@ use crate::admin::Admin;
 use crate::admin::db::connection::Connection;
 use crate::admin::lang::Texts;
 use crate::admin::permissions::Rights;
-use crate::admin::request::Asked;
+use crate::admin::request::Request;
 use crate::admin::session::Session;
 
 /// Anybody's.
 pub struct Visit {
     pub admin: Arc<Admin>,
-    pub asked: Asked,
+    pub request: Request,
     pub texts: &'static Texts,
     pub session: Option<Arc<Session>>,
     pub rights: Option<Rights>,
@@ -23,11 +23,11 @@ pub struct Visit {
 }
 
 impl Visit {
-    pub fn new(admin: Arc<Admin>, asked: Asked, session: Option<Arc<Session>>) -> Self {
-        let texts = asked.language.texts();
+    pub fn new(admin: Arc<Admin>, request: Request, session: Option<Arc<Session>>) -> Self {
+        let texts = request.language.texts();
         Self {
             admin,
-            asked,
+            request,
             texts,
             session,
             rights: None,

@@ -28,7 +28,7 @@ const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Without `Debug`: forms have passwords and keys.
-pub struct Asked {
+pub struct Request {
     pub method: Method,
     pub path: String,
     pub query: Form,
@@ -45,7 +45,7 @@ pub struct Asked {
     uri: String,
 }
 
-impl Asked {
+impl Request {
     /// The form comes later.
     pub fn new(head: &Parts, peer: Peer, admin: &Admin) -> Self {
         let headers = &head.headers;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hyper::Method;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request};
 use maud::html;
 use tokio::time::timeout;
 use tracing::debug;
@@ -20,7 +20,7 @@ use crate::admin::lang::Language;
 use crate::admin::link;
 use crate::admin::login::Refused;
 use crate::admin::permissions::Rights;
-use crate::admin::request::Asked;
+use crate::admin::request::Request;
 use crate::admin::response::{Answer, asset, page, see_other, with_cookie};
 use crate::admin::session::Session;
 use crate::admin::token;
@@ -33,22 +33,22 @@ pub async fn respond(
     admin: Arc<Admin>,
     peer: Peer,
     place: &Place,
-    request: Request<Incoming>,
+    request: hyper::Request<Incoming>,
 ) -> Answer {
     let started = Instant::now();
     let (head, body) = request.into_parts();
-    let mut asked = Asked::new(&head, peer, &admin);
-    let welcome = is_welcome(&admin, place, &asked);
+    let mut request = Request::new(&head, peer, &admin);
+    let welcome = is_welcome(&admin, place, &request);
     let readable = match welcome {
-        Ok(()) => asked.read_form(&head.headers, body, admin.header_time).await,
+        Ok(()) => request.read_form(&head.headers, body, admin.header_time).await,
         Err(failure) => Err(failure),
     };
     // Until here the client kept us waiting, if anybody did.
     let _answering = place.answering();
-    let method = asked.method.clone();
-    let session = asked.session.as_deref().filter(|_| welcome.is_ok());
+    let method = request.method.clone();
+    let session = request.session.as_deref().filter(|_| welcome.is_ok());
     let session = session.and_then(|id| admin.sessions.find(id, started));
-    let mut visit = Visit::new(admin, asked, session);
+    let mut visit = Visit::new(admin, request, session);
     let texts = visit.texts;
     // A task of its own: what was begun is finished, even if the browser leaves. A key that was made, and shown to
     // nobody, is then at least in the list.
@@ -74,8 +74,8 @@ pub async fn respond(
     answer
 }
 
-fn is_welcome(admin: &Admin, place: &Place, asked: &Asked) -> Result<(), Failure> {
-    match &asked.host {
+fn is_welcome(admin: &Admin, place: &Place, request: &Request) -> Result<(), Failure> {
+    match &request.host {
         _ if place.is_turned_away() => Err(Failure::Crowded),
         None => Err(Failure::BadRequest),
         Some(host) if !admin.hosts.include(host) => Err(Failure::Misdirected),
@@ -84,15 +84,15 @@ fn is_welcome(admin: &Admin, place: &Place, asked: &Asked) -> Result<(), Failure
 }
 
 async fn answer(visit: &mut Visit) -> Result<Answer, Failure> {
-    let path = visit.asked.path.clone();
-    let is_post = visit.asked.method == Method::POST;
-    if !is_post && ![Method::GET, Method::HEAD].contains(&visit.asked.method) {
+    let path = visit.request.path.clone();
+    let is_post = visit.request.method == Method::POST;
+    if !is_post && ![Method::GET, Method::HEAD].contains(&visit.request.method) {
         return Err(Failure::MethodNotAllowed);
     }
     if let Some(asset) = asset(&path) {
         return if is_post { Err(Failure::MethodNotAllowed) } else { Ok(asset) };
     }
-    if is_post && visit.asked.from_another_site {
+    if is_post && visit.request.from_another_site {
         return Err(Failure::Forged);
     }
     match (path.as_str(), is_post) {
@@ -106,18 +106,18 @@ async fn answer(visit: &mut Visit) -> Result<Answer, Failure> {
             })
         }
         ("/sign-in", true) => {
-            has_token(visit, visit.asked.sign_in.as_deref())?;
+            has_token(visit, visit.request.sign_in.as_deref())?;
             // Whoever signs in is nobody yet, whatever session the browser has.
             visit.session = None;
             Ok(sign_in::sign_in(visit).await)
         }
         ("/language", true) if visit.session.is_none() => {
-            has_token(visit, visit.asked.sign_in.as_deref())?;
+            has_token(visit, visit.request.sign_in.as_deref())?;
             language(visit)
         }
         _ => {
             let Some(session) = visit.session.clone() else {
-                let ended = is_post || visit.asked.session.is_some();
+                let ended = is_post || visit.request.session.is_some();
                 return Ok(sign_in::again(visit, ended.then_some(Ended::Over)));
             };
             if is_post {
@@ -134,15 +134,15 @@ async fn answer(visit: &mut Visit) -> Result<Answer, Failure> {
 }
 
 fn has_token(visit: &Visit, expected: Option<&str>) -> Result<(), Failure> {
-    let sent = visit.asked.form.get("csrf");
+    let sent = visit.request.form.get("csrf");
     let same = expected.is_some_and(|expected| token::same(sent, expected));
     if same { Ok(()) } else { Err(Failure::Forged) }
 }
 
 fn language(visit: &Visit) -> Result<Answer, Failure> {
-    let language = Language::named(visit.asked.form.get("lang")).ok_or(Failure::BadRequest)?;
-    let cookie = Cookie::Language.set(language.code(), visit.asked.secure);
-    Ok(with_cookie(see_other(link::back(visit.asked.form.get("back"))), &cookie))
+    let language = Language::named(visit.request.form.get("lang")).ok_or(Failure::BadRequest)?;
+    let cookie = Cookie::Language.set(language.code(), visit.request.secure);
+    Ok(with_cookie(see_other(link::back(visit.request.form.get("back"))), &cookie))
 }
 
 /// Of a session's requests, one at a time has its connection.
@@ -207,9 +207,9 @@ async fn open(
 }
 
 async fn page_of(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    let asked = &desk.visit.asked;
-    let is_post = asked.method == Method::POST;
-    let path: Vec<_> = asked.path.split('/').skip(1).collect();
+    let request = &desk.visit.request;
+    let is_post = request.method == Method::POST;
+    let path: Vec<_> = request.path.split('/').skip(1).collect();
     match (path.as_slice(), is_post) {
         (["keys"], false) => list::show(desk).await,
         (["keys", "new"], false) => add::form(desk).await,

@@ -15,7 +15,7 @@ use crate::admin::token;
 const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
 
 pub async fn rotate(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let form = &desk.visit.asked.form;
+    let form = &desk.visit.request.form;
     let (grace, once) = (form.get("grace"), form.get("once"));
     if !GRACES.contains(&grace) || !token::has_shape(once) {
         return Err(Failure::BadRequest);
@@ -45,7 +45,7 @@ pub async fn enable(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
 }
 
 pub async fn revoke(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let now = key::revoke(desk, prefix, desk.visit.asked.form.get("reason")).await?;
+    let now = key::revoke(desk, prefix, desk.visit.request.form.get("reason")).await?;
     done(desk, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
 }
 

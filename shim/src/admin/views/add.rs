@@ -23,7 +23,7 @@ pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
     allowed(desk)?;
     let texts = desk.visit.texts;
     let known = scopes::known(desk).await?;
-    let input = Input::of_form(&desk.visit.asked.form);
+    let input = Input::of_form(&desk.visit.request.form);
     let mut mistakes = input.mistakes(&known, texts);
     if !input.create_revoke {
         mistakes.push((Field::CreateRevoke, texts.create_revoke_missing.to_owned()));
@@ -48,7 +48,7 @@ pub async fn create_with(
     input: &Input,
     auth: &str,
 ) -> Result<Result<String, Mistake>, Failure> {
-    let once = desk.visit.asked.form.get("once");
+    let once = desk.visit.request.form.get("once");
     if !token::has_shape(once) {
         return Err(Failure::BadRequest);
     }

@@ -31,9 +31,9 @@ async fn show(desk: &Desk<'_>, prefix: &str, title: &str) -> Result<Answer, Fail
         return Err(Failure::NotAllowed);
     }
     let texts = desk.visit.texts;
-    let number = page_number(&desk.visit.asked.query);
+    let number = page_number(&desk.visit.request.query);
     let (events, more) = events::page(desk, prefix, number).await?;
-    let to = |number: i64| format!("{}?page={number}", desk.visit.asked.path);
+    let to = |number: i64| format!("{}?page={number}", desk.visit.request.path);
     let body = html! {
         @if !prefix.is_empty() && desk.rights.list() {
             p { a href=(link::key(prefix)) { (texts.to_the_key) } }

@@ -33,7 +33,7 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     let texts = desk.visit.texts;
     let (key, version) = find(desk, prefix).await?;
     let known = scopes::known(desk).await?;
-    let sent = &desk.visit.asked.form;
+    let sent = &desk.visit.request.form;
     // Not in this form, since it cannot be changed.
     let input = Input { tenant: key.tenant.clone(), ..Input::of_form(sent).keeping(sent, &key) };
     if sent.get("version") != version {

@@ -16,7 +16,7 @@ fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
     let texts = visit.texts;
     html! {
         (DOCTYPE)
-        html lang=(visit.asked.language.code()) {
+        html lang=(visit.request.language.code()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -57,7 +57,7 @@ fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
 fn menu(visit: &Visit) -> Markup {
     let texts = visit.texts;
     let Some(rights) = &visit.rights else { return html! {} };
-    let path = visit.asked.path.as_str();
+    let path = visit.request.path.as_str();
     let entry = |href: &str, text: &str, is_here: bool| {
         html! { li { a href=(href) aria-current=[is_here.then_some("page")] { (text) } } }
     };
@@ -82,9 +82,9 @@ fn languages(visit: &Visit) -> Markup {
     html! {
         form .languages method="post" action="/language" {
             input type="hidden" name="csrf" value=(csrf);
-            input type="hidden" name="back" value=(visit.asked.here());
+            input type="hidden" name="back" value=(visit.request.here());
             @for language in Language::ALL {
-                @let is_chosen = language == visit.asked.language;
+                @let is_chosen = language == visit.request.language;
                 button .plain name="lang" value=(language.code()) lang=(language.code())
                     aria-pressed=(is_chosen) { (language.name()) }
             }
@@ -108,6 +108,6 @@ fn sign_out(visit: &Visit) -> Markup {
 fn csrf(visit: &Visit) -> Option<&str> {
     match &visit.session {
         Some(session) => Some(&session.csrf),
-        None => visit.asked.sign_in.as_deref(),
+        None => visit.request.sign_in.as_deref(),
     }
 }

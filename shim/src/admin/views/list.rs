@@ -19,7 +19,7 @@ use crate::admin::response::{Answer, see_other};
 
 pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
     let texts = desk.visit.texts;
-    let query = &desk.visit.asked.query;
+    let query = &desk.visit.request.query;
     if let Some(prefix) = prefix_of_key(query.get("q")) {
         // A whole key that was pasted does not stay in the browser's address.
         return Ok(see_other(&with_query("/keys", &query.query_with("q", prefix))));

@@ -13,9 +13,9 @@ use crate::admin::response::Answer;
 pub fn show(visit: &Visit, failure: Failure) -> Answer {
     let texts = visit.texts;
     let status = failure.status();
-    let here = visit.asked.here();
+    let here = visit.request.here();
     let again = status == StatusCode::SERVICE_UNAVAILABLE;
-    let is_post = visit.asked.method == Method::POST;
+    let is_post = visit.request.method == Method::POST;
     let role = visit.session.as_ref().map(|session| session.role.as_str());
     let body = html! {
         div .notice .bad role="alert" {
@@ -26,7 +26,7 @@ pub fn show(visit: &Visit, failure: Failure) -> Answer {
                 p { (texts.signed_in_as) " " strong { (role) } "." }
                 (advice(texts, visit.remedy.as_deref()))
             }
-            @if let (Failure::Misdirected, Some(host)) = (failure, &visit.asked.host) {
+            @if let (Failure::Misdirected, Some(host)) = (failure, &visit.request.host) {
                 pre { "--admin-host " (host) }
             }
         }

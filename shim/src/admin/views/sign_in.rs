@@ -46,7 +46,7 @@ impl Ended {
 }
 
 pub fn form(visit: &Visit) -> Answer {
-    let (texts, query) = (visit.texts, &visit.asked.query);
+    let (texts, query) = (visit.texts, &visit.request.query);
     let ended = Ended::ALL.into_iter().find(|ended| ended.code() == query.get("ended"));
     let why = ended.and_then(|ended| match ended {
         Ended::Over => None,
@@ -60,15 +60,15 @@ pub fn form(visit: &Visit) -> Answer {
 
 fn show(visit: &Visit, status: StatusCode, said: Option<Markup>, back: &str) -> Answer {
     let texts = visit.texts;
-    let asked = &visit.asked;
-    let role = asked.form.get("role");
+    let request = &visit.request;
+    let role = request.form.get("role");
     let body = html! {
         @if let Some(said) = said {
             div .notice .bad role="alert" { (said) }
         }
         p { (texts.sign_in_how) }
         form .card method="post" action="/sign-in" {
-            input type="hidden" name="csrf" value=[asked.sign_in.as_deref()];
+            input type="hidden" name="csrf" value=[request.sign_in.as_deref()];
             input type="hidden" name="back" value=(link::back(back));
             div .field {
                 label for="role" { (texts.role) }
@@ -88,15 +88,15 @@ fn show(visit: &Visit, status: StatusCode, said: Option<Markup>, back: &str) -> 
 
 /// From a role and its password to a session, by way of Postgres.
 pub async fn sign_in(visit: &Visit) -> Answer {
-    let (texts, asked, admin) = (visit.texts, &visit.asked, &visit.admin);
-    let role = asked.form.get("role");
-    let password = Zeroizing::new(asked.form.raw("password").to_owned());
-    let back = link::back(asked.form.get("back"));
+    let (texts, request, admin) = (visit.texts, &visit.request, &visit.admin);
+    let role = request.form.get("role");
+    let password = Zeroizing::new(request.form.raw("password").to_owned());
+    let back = link::back(request.form.get("back"));
     let refuse =
         |status, sentence: &str| show(visit, status, Some(html! { p { (sentence) } }), back);
     let fail = |failure: Failure| refuse(failure.status(), failure.sentence(texts));
 
-    let attempt = match admin.throttle.attempt(asked.client, role, Instant::now()) {
+    let attempt = match admin.throttle.attempt(request.client, role, Instant::now()) {
         Ok(attempt) => attempt,
         Err(wait) => {
             let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
@@ -109,11 +109,11 @@ pub async fn sign_in(visit: &Visit) -> Answer {
         admin.throttle.succeeded(attempt);
         return fail(Failure::TooSlow);
     };
-    let connection = match admin.door.sign_in(role, &password, asked.client).await {
+    let connection = match admin.door.sign_in(role, &password, request.client).await {
         Ok(connection) => connection,
         Err(Refused::Wrong) => {
             // Without the role: people type passwords there. Postgres logs it.
-            warn!(client = %asked.client, "a sign-in to the admin page was refused");
+            warn!(client = %request.client, "a sign-in to the admin page was refused");
             return refuse(StatusCode::FORBIDDEN, texts.wrong_password);
         }
         Err(refused) => {
@@ -144,13 +144,13 @@ pub async fn sign_in(visit: &Visit) -> Answer {
     // One that was there before is of no more use.
     end(visit);
     let begun = token::random().and_then(|csrf| {
-        let session = Session::new(role.to_owned(), password, asked.client, csrf, connection);
+        let session = Session::new(role.to_owned(), password, request.client, csrf, connection);
         admin.sessions.begin(role, session, Instant::now())
     });
     match begun {
         Ok(id) => {
-            info!(role, client = %asked.client, "signed in to the admin page");
-            with_cookie(see_other(back), &Cookie::Session.set(&id, asked.secure))
+            info!(role, client = %request.client, "signed in to the admin page");
+            with_cookie(see_other(back), &Cookie::Session.set(&id, request.secure))
         }
         Err(failure) => super::problem::show(visit, failure),
     }
@@ -161,18 +161,18 @@ pub fn sign_out(visit: &Visit) -> Answer {
     let mut answer = see_other("/sign-in");
     // Nor is there a way back to a page that the browser has kept (W3C, Clear Site Data).
     answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
-    with_cookie(answer, &Cookie::Session.remove(visit.asked.secure))
+    with_cookie(answer, &Cookie::Session.remove(visit.request.secure))
 }
 
 pub fn end(visit: &Visit) {
-    if let Some(id) = &visit.asked.session {
+    if let Some(id) = &visit.request.session {
         visit.admin.sessions.end(id);
     }
 }
 
 /// To where a session begins anew. A form that was sent is lost, which the page says.
 pub fn again(visit: &Visit, ended: Option<Ended>) -> Answer {
-    let here = visit.asked.here();
+    let here = visit.request.here();
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("back", here);
     if let Some(ended) = ended {
@@ -183,11 +183,11 @@ pub fn again(visit: &Visit, ended: Option<Ended>) -> Answer {
 
 /// Every visitor without one gets a token that the form to sign in has to bring along.
 pub fn with_token(visit: &mut Visit) -> Result<Option<String>, Failure> {
-    if visit.asked.sign_in.as_deref().is_some_and(token::has_shape) {
+    if visit.request.sign_in.as_deref().is_some_and(token::has_shape) {
         return Ok(None);
     }
     let token = token::random()?;
-    let cookie = Cookie::SignIn.set(&token, visit.asked.secure);
-    visit.asked.sign_in = Some(token);
+    let cookie = Cookie::SignIn.set(&token, visit.request.secure);
+    visit.request.sign_in = Some(token);
     Ok(Some(cookie))
 }

@@ -19,7 +19,7 @@ pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
 pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
     allowed(desk)?;
     let texts = desk.visit.texts;
-    let form = &desk.visit.asked.form;
+    let form = &desk.visit.request.form;
     let (key, ip, tenant) = (form.get("key"), form.get("ip"), form.get("tenant"));
     if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
         return Ok(show(desk, &html! {}, Some(texts.ip_wrong)));
@@ -47,7 +47,7 @@ fn allowed(desk: &Desk<'_>) -> Result<(), Failure> {
 
 fn show(desk: &Desk<'_>, result: &Markup, wrong: Option<&str>) -> Answer {
     let texts = desk.visit.texts;
-    let form = &desk.visit.asked.form;
+    let form = &desk.visit.request.form;
     let body = html! {
         @if !result.clone().into_string().is_empty() {
             section #result role="status" aria-label=(texts.result) { (result) }
