@@ -11,7 +11,7 @@ use crate::admin::request::Request;
 use crate::admin::session::Session;
 
 /// Anybody's.
-pub struct Visit {
+pub struct RequestContext {
     pub admin: Arc<Admin>,
     pub request: Request,
     pub texts: &'static Texts,
@@ -22,7 +22,7 @@ pub struct Visit {
     shows_new_key: AtomicBool,
 }
 
-impl Visit {
+impl RequestContext {
     pub fn new(admin: Arc<Admin>, request: Request, session: Option<Arc<Session>>) -> Self {
         let texts = request.language.texts();
         Self {
@@ -47,7 +47,7 @@ impl Visit {
 
 /// Of somebody who has signed in, with the connection of the role.
 pub struct Desk<'a> {
-    pub visit: &'a Visit,
+    pub context: &'a RequestContext,
     pub session: &'a Session,
     pub rights: &'a Rights,
     pub connection: &'a Connection,

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::admin::Admin;
-use crate::admin::context::{Desk, Visit};
+use crate::admin::context::{Desk, RequestContext};
 use crate::admin::cookies::Cookie;
 use crate::admin::db::connection::Connection;
 use crate::admin::db::membership;
@@ -48,16 +48,16 @@ pub async fn respond(
     let method = request.method.clone();
     let session = request.session.as_deref().filter(|_| welcome.is_ok());
     let session = session.and_then(|id| admin.sessions.find(id, started));
-    let mut visit = Visit::new(admin, request, session);
-    let texts = visit.texts;
+    let mut context = RequestContext::new(admin, request, session);
+    let texts = context.texts;
     // A task of its own: what was begun is finished, even if the browser leaves. A key that was made, and shown to
     // nobody, is then at least in the list.
     let answering = tokio::spawn(async move {
         let outcome = match readable {
-            Ok(()) => answer(&mut visit).await,
+            Ok(()) => answer(&mut context).await,
             Err(failure) => Err(failure),
         };
-        outcome.unwrap_or_else(|failure| problem::show(&visit, failure))
+        outcome.unwrap_or_else(|failure| problem::show(&context, failure))
     });
     let mut answer = match answering.await {
         Ok(answer) => answer,
@@ -83,95 +83,98 @@ fn is_welcome(admin: &Admin, place: &Place, request: &Request) -> Result<(), Fai
     }
 }
 
-async fn answer(visit: &mut Visit) -> Result<Answer, Failure> {
-    let path = visit.request.path.clone();
-    let is_post = visit.request.method == Method::POST;
-    if !is_post && ![Method::GET, Method::HEAD].contains(&visit.request.method) {
+async fn answer(context: &mut RequestContext) -> Result<Answer, Failure> {
+    let path = context.request.path.clone();
+    let is_post = context.request.method == Method::POST;
+    if !is_post && ![Method::GET, Method::HEAD].contains(&context.request.method) {
         return Err(Failure::MethodNotAllowed);
     }
     if let Some(asset) = asset(&path) {
         return if is_post { Err(Failure::MethodNotAllowed) } else { Ok(asset) };
     }
-    if is_post && visit.request.from_another_site {
+    if is_post && context.request.from_another_site {
         return Err(Failure::Forged);
     }
     match (path.as_str(), is_post) {
-        ("/sign-in", false) if visit.session.is_some() => Ok(see_other("/keys")),
+        ("/sign-in", false) if context.session.is_some() => Ok(see_other("/keys")),
         ("/sign-in", false) => {
-            let cookie = sign_in::with_token(visit)?;
-            let answer = sign_in::form(visit);
+            let cookie = sign_in::with_token(context)?;
+            let answer = sign_in::form(context);
             Ok(match cookie {
                 Some(cookie) => with_cookie(answer, &cookie),
                 None => answer,
             })
         }
         ("/sign-in", true) => {
-            has_token(visit, visit.request.sign_in.as_deref())?;
+            has_token(context, context.request.sign_in.as_deref())?;
             // Whoever signs in is nobody yet, whatever session the browser has.
-            visit.session = None;
-            Ok(sign_in::sign_in(visit).await)
+            context.session = None;
+            Ok(sign_in::sign_in(context).await)
         }
-        ("/language", true) if visit.session.is_none() => {
-            has_token(visit, visit.request.sign_in.as_deref())?;
-            language(visit)
+        ("/language", true) if context.session.is_none() => {
+            has_token(context, context.request.sign_in.as_deref())?;
+            language(context)
         }
         _ => {
-            let Some(session) = visit.session.clone() else {
-                let ended = is_post || visit.request.session.is_some();
-                return Ok(sign_in::again(visit, ended.then_some(Ended::Over)));
+            let Some(session) = context.session.clone() else {
+                let ended = is_post || context.request.session.is_some();
+                return Ok(sign_in::again(context, ended.then_some(Ended::Over)));
             };
             if is_post {
-                has_token(visit, Some(&session.csrf))?;
+                has_token(context, Some(&session.csrf))?;
             }
             match (path.as_str(), is_post) {
                 ("/", false) => Ok(see_other("/keys")),
-                ("/sign-out", true) => Ok(sign_in::sign_out(visit)),
-                ("/language", true) => language(visit),
-                _ => with_connection(visit, &session).await,
+                ("/sign-out", true) => Ok(sign_in::sign_out(context)),
+                ("/language", true) => language(context),
+                _ => with_connection(context, &session).await,
             }
         }
     }
 }
 
-fn has_token(visit: &Visit, expected: Option<&str>) -> Result<(), Failure> {
-    let sent = visit.request.form.get("csrf");
+fn has_token(context: &RequestContext, expected: Option<&str>) -> Result<(), Failure> {
+    let sent = context.request.form.get("csrf");
     let same = expected.is_some_and(|expected| token::same(sent, expected));
     if same { Ok(()) } else { Err(Failure::Forged) }
 }
 
-fn language(visit: &Visit) -> Result<Answer, Failure> {
-    let language = Language::named(visit.request.form.get("lang")).ok_or(Failure::BadRequest)?;
-    let cookie = Cookie::Language.set(language.code(), visit.request.secure);
-    Ok(with_cookie(see_other(link::back(visit.request.form.get("back"))), &cookie))
+fn language(context: &RequestContext) -> Result<Answer, Failure> {
+    let language = Language::named(context.request.form.get("lang")).ok_or(Failure::BadRequest)?;
+    let cookie = Cookie::Language.set(language.code(), context.request.secure);
+    Ok(with_cookie(see_other(link::back(context.request.form.get("back"))), &cookie))
 }
 
 /// Of a session's requests, one at a time has its connection.
-async fn with_connection(visit: &mut Visit, session: &Session) -> Result<Answer, Failure> {
-    let limit = visit.admin.request_time;
+async fn with_connection(
+    context: &mut RequestContext,
+    session: &Session,
+) -> Result<Answer, Failure> {
+    let limit = context.admin.request_time;
     let Ok(_turn) = session.requests.try_acquire() else { return Err(Failure::Crowded) };
     let mut kept = timeout(limit, session.connection.lock()).await.map_err(|_| Failure::TooSlow)?;
-    let opened = timeout(limit, open(&visit.admin, session, kept.take())).await;
+    let opened = timeout(limit, open(&context.admin, session, kept.take())).await;
     let (connection, rights) = match opened.unwrap_or(Err(Refused::Failed(Failure::TooSlow))) {
         Ok(opened) => opened,
         Err(Refused::Failed(failure)) => return Err(failure),
         // The role is gone, or has another password: whoever has the session must prove himself again.
         Err(Refused::Wrong | Refused::NotHere | Refused::NoPasswordAsked) => {
-            sign_in::end(visit);
-            return Ok(sign_in::again(visit, Some(Ended::Refused)));
+            sign_in::end(context);
+            return Ok(sign_in::again(context, Some(Ended::Refused)));
         }
     };
     if !rights.any() {
-        sign_in::end(visit);
-        return Ok(sign_in::again(visit, Some(Ended::WithoutRights)));
+        sign_in::end(context);
+        return Ok(sign_in::again(context, Some(Ended::WithoutRights)));
     }
-    visit.rights = Some(rights);
+    context.rights = Some(rights);
     let outcome = {
-        let Some(rights) = &visit.rights else { return Err(Failure::Internal) };
-        let desk = Desk { visit, session, rights, connection: &connection };
+        let Some(rights) = &context.rights else { return Err(Failure::Internal) };
+        let desk = Desk { context, session, rights, connection: &connection };
         timeout(limit, page_of(&desk)).await
     };
     if let Ok(Err(Failure::NotAllowed)) = outcome {
-        visit.remedy = membership::remedy(&connection).await;
+        context.remedy = membership::remedy(&connection).await;
     }
     match outcome {
         Ok(outcome) => {
@@ -207,7 +210,7 @@ async fn open(
 }
 
 async fn page_of(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    let request = &desk.visit.request;
+    let request = &desk.context.request;
     let is_post = request.method == Method::POST;
     let path: Vec<_> = request.path.split('/').skip(1).collect();
     match (path.as_slice(), is_post) {

@@ -15,7 +15,7 @@ use crate::admin::token;
 const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
 
 pub async fn rotate(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let form = &desk.visit.request.form;
+    let form = &desk.context.request.form;
     let (grace, once) = (form.get("grace"), form.get("once"));
     if !GRACES.contains(&grace) || !token::has_shape(once) {
         return Err(Failure::BadRequest);
@@ -45,7 +45,7 @@ pub async fn enable(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
 }
 
 pub async fn revoke(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let now = key::revoke(desk, prefix, desk.visit.request.form.get("reason")).await?;
+    let now = key::revoke(desk, prefix, desk.context.request.form.get("reason")).await?;
     done(desk, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
 }
 
@@ -56,7 +56,7 @@ fn done(desk: &Desk<'_>, prefix: &str, notice: Notice) -> Result<Answer, Failure
 
 /// Those that the role may do, and that the key is fit for.
 pub fn forms(desk: &Desk<'_>, key: &Key) -> Result<Markup, Failure> {
-    let (texts, rights) = (desk.visit.texts, desk.rights);
+    let (texts, rights) = (desk.context.texts, desk.rights);
     let form = |action: &str, inner: Markup| {
         html! {
             form .card method="post" action={ "/keys/" (key.prefix) "/" (action) } {

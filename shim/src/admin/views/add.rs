@@ -21,9 +21,9 @@ pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
 
 pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
     allowed(desk)?;
-    let texts = desk.visit.texts;
+    let texts = desk.context.texts;
     let known = scopes::known(desk).await?;
-    let input = Input::of_form(&desk.visit.request.form);
+    let input = Input::of_form(&desk.context.request.form);
     let mut mistakes = input.mistakes(&known, texts);
     if !input.create_revoke {
         mistakes.push((Field::CreateRevoke, texts.create_revoke_missing.to_owned()));
@@ -48,7 +48,7 @@ pub async fn create_with(
     input: &Input,
     auth: &str,
 ) -> Result<Result<String, Mistake>, Failure> {
-    let once = desk.visit.request.form.get("once");
+    let once = desk.context.request.form.get("once");
     if !token::has_shape(once) {
         return Err(Failure::BadRequest);
     }
@@ -72,7 +72,7 @@ pub async fn create_with(
     if error.code().is_some() {
         desk.session.not_sent(once);
     }
-    match mistake_of(&error, desk.visit.texts) {
+    match mistake_of(&error, desk.context.texts) {
         Some(mistake) => Ok(Err(mistake)),
         None => Err(error.into()),
     }
@@ -88,7 +88,7 @@ fn show(
     mistakes: &[Mistake],
     known: &[Scope],
 ) -> Result<Answer, Failure> {
-    let texts = desk.visit.texts;
+    let texts = desk.context.texts;
     let fields = Fields { texts, input, mistakes, known, theirs: None };
     let body = html! {
         (fields.summary())
@@ -114,5 +114,5 @@ fn show(
     };
     let status =
         if mistakes.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(answer(desk.visit, status, texts.add_title, &body))
+    Ok(answer(desk.context, status, texts.add_title, &body))
 }

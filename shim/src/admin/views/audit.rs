@@ -18,22 +18,22 @@ pub async fn of_key(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     if !is_prefix(prefix) {
         return Err(Failure::NotFound);
     }
-    let title = format!("{} {prefix}", desk.visit.texts.trail_of);
+    let title = format!("{} {prefix}", desk.context.texts.trail_of);
     show(desk, prefix, &title).await
 }
 
 pub async fn of_all(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    show(desk, "", desk.visit.texts.menu_events).await
+    show(desk, "", desk.context.texts.menu_events).await
 }
 
 async fn show(desk: &Desk<'_>, prefix: &str, title: &str) -> Result<Answer, Failure> {
     if !desk.rights.events() {
         return Err(Failure::NotAllowed);
     }
-    let texts = desk.visit.texts;
-    let number = page_number(&desk.visit.request.query);
+    let texts = desk.context.texts;
+    let number = page_number(&desk.context.request.query);
     let (events, more) = events::page(desk, prefix, number).await?;
-    let to = |number: i64| format!("{}?page={number}", desk.visit.request.path);
+    let to = |number: i64| format!("{}?page={number}", desk.context.request.path);
     let body = html! {
         @if !prefix.is_empty() && desk.rights.list() {
             p { a href=(link::key(prefix)) { (texts.to_the_key) } }
@@ -57,7 +57,7 @@ async fn show(desk: &Desk<'_>, prefix: &str, title: &str) -> Result<Answer, Fail
             }
         }
     };
-    Ok(answer(desk.visit, StatusCode::OK, title, &body))
+    Ok(answer(desk.context, StatusCode::OK, title, &body))
 }
 
 fn row(texts: &Texts, event: &Event) -> Markup {

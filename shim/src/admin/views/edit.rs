@@ -30,10 +30,10 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     if !desk.rights.edit() {
         return Err(Failure::NotAllowed);
     }
-    let texts = desk.visit.texts;
+    let texts = desk.context.texts;
     let (key, version) = find(desk, prefix).await?;
     let known = scopes::known(desk).await?;
-    let sent = &desk.visit.request.form;
+    let sent = &desk.context.request.form;
     // Not in this form, since it cannot be changed.
     let input = Input { tenant: key.tenant.clone(), ..Input::of_form(sent).keeping(sent, &key) };
     if sent.get("version") != version {
@@ -126,7 +126,7 @@ pub fn form(
     known: &[Scope],
     form: &Form<'_>,
 ) -> Result<Markup, Failure> {
-    let texts = desk.visit.texts;
+    let texts = desk.context.texts;
     let fields =
         Fields { texts, input: form.input, mistakes: form.mistakes, known, theirs: form.theirs };
     let (may_tick, hint) = match key.is_revoked() {

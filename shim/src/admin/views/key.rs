@@ -37,7 +37,7 @@ pub fn page(
     known: &[Scope],
     form: &Form<'_>,
 ) -> Result<Answer, Failure> {
-    let texts = desk.visit.texts;
+    let texts = desk.context.texts;
     let body = html! {
         @if let Some(notice) = desk.session.take_notice() {
             div .notice .good role="status" { p { (texts.notice(notice)) } }
@@ -58,11 +58,11 @@ pub fn page(
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let title = (texts.key_named)(&key.name);
-    Ok(answer(desk.visit, status, &title, &body))
+    Ok(answer(desk.context, status, &title, &body))
 }
 
 fn facts(desk: &Desk<'_>, key: &Key) -> Markup {
-    let texts = desk.visit.texts;
+    let texts = desk.context.texts;
     let fact = |label: &str, value: Markup| html! { div { dt { (label) } dd { (value) } } };
     let or_never = |at: &Option<String>| html! { @match at { Some(at) => time { (at) }, None => (texts.never) } };
     html! {

@@ -3,20 +3,20 @@
 use hyper::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::admin::context::Visit;
+use crate::admin::context::RequestContext;
 use crate::admin::lang::Language;
 use crate::admin::response::{Answer, page};
 
 /// A page as an answer.
-pub fn answer(visit: &Visit, status: StatusCode, title: &str, body: &Markup) -> Answer {
-    page(status, document(visit, title, body))
+pub fn answer(context: &RequestContext, status: StatusCode, title: &str, body: &Markup) -> Answer {
+    page(status, document(context, title, body))
 }
 
-fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
-    let texts = visit.texts;
+fn document(context: &RequestContext, title: &str, body: &Markup) -> Markup {
+    let texts = context.texts;
     html! {
         (DOCTYPE)
-        html lang=(visit.request.language.code()) {
+        html lang=(context.request.language.code()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -33,10 +33,10 @@ fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
                 a .skip href="#main" { (texts.skip) }
                 header .top {
                     p .product { (texts.product) }
-                    (menu(visit))
+                    (menu(context))
                     div .tools {
-                        (languages(visit))
-                        (sign_out(visit))
+                        (languages(context))
+                        (sign_out(context))
                     }
                 }
                 main #main tabindex="-1" {
@@ -44,7 +44,7 @@ fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
                     (body)
                 }
                 footer {
-                    @if let Some(rights) = &visit.rights {
+                    @if let Some(rights) = &context.rights {
                         p { (texts.zone) " " (rights.zone) "." }
                     }
                 }
@@ -54,10 +54,10 @@ fn document(visit: &Visit, title: &str, body: &Markup) -> Markup {
 }
 
 /// What the role may look at.
-fn menu(visit: &Visit) -> Markup {
-    let texts = visit.texts;
-    let Some(rights) = &visit.rights else { return html! {} };
-    let path = visit.request.path.as_str();
+fn menu(context: &RequestContext) -> Markup {
+    let texts = context.texts;
+    let Some(rights) = &context.rights else { return html! {} };
+    let path = context.request.path.as_str();
     let entry = |href: &str, text: &str, is_here: bool| {
         html! { li { a href=(href) aria-current=[is_here.then_some("page")] { (text) } } }
     };
@@ -77,14 +77,14 @@ fn menu(visit: &Visit) -> Markup {
 }
 
 /// Not beside a new key: it would be gone.
-fn languages(visit: &Visit) -> Markup {
-    let Some(csrf) = csrf(visit).filter(|_| !visit.shows_new_key()) else { return html! {} };
+fn languages(context: &RequestContext) -> Markup {
+    let Some(csrf) = csrf(context).filter(|_| !context.shows_new_key()) else { return html! {} };
     html! {
         form .languages method="post" action="/language" {
             input type="hidden" name="csrf" value=(csrf);
-            input type="hidden" name="back" value=(visit.request.here());
+            input type="hidden" name="back" value=(context.request.here());
             @for language in Language::ALL {
-                @let is_chosen = language == visit.request.language;
+                @let is_chosen = language == context.request.language;
                 button .plain name="lang" value=(language.code()) lang=(language.code())
                     aria-pressed=(is_chosen) { (language.name()) }
             }
@@ -92,9 +92,9 @@ fn languages(visit: &Visit) -> Markup {
     }
 }
 
-fn sign_out(visit: &Visit) -> Markup {
-    let texts = visit.texts;
-    let Some(session) = &visit.session else { return html! {} };
+fn sign_out(context: &RequestContext) -> Markup {
+    let texts = context.texts;
+    let Some(session) = &context.session else { return html! {} };
     html! {
         form method="post" action="/sign-out" {
             input type="hidden" name="csrf" value=(session.csrf);
@@ -105,9 +105,9 @@ fn sign_out(visit: &Visit) -> Markup {
 }
 
 /// What forms bring along: of the session, or of whoever is about to sign in.
-fn csrf(visit: &Visit) -> Option<&str> {
-    match &visit.session {
+fn csrf(context: &RequestContext) -> Option<&str> {
+    match &context.session {
         Some(session) => Some(&session.csrf),
-        None => visit.request.sign_in.as_deref(),
+        None => context.request.sign_in.as_deref(),
     }
 }

@@ -18,8 +18,8 @@ use crate::admin::link::{self, with_query};
 use crate::admin::response::{Answer, see_other};
 
 pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    let texts = desk.visit.texts;
-    let query = &desk.visit.request.query;
+    let texts = desk.context.texts;
+    let query = &desk.context.request.query;
     if let Some(prefix) = prefix_of_key(query.get("q")) {
         // A whole key that was pasted does not stay in the browser's address.
         return Ok(see_other(&with_query("/keys", &query.query_with("q", prefix))));
@@ -33,7 +33,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
             }
             @if desk.rights.create() { (add_button(texts)) }
         };
-        return Ok(answer(desk.visit, StatusCode::FORBIDDEN, texts.menu_keys, &body));
+        return Ok(answer(desk.context, StatusCode::FORBIDDEN, texts.menu_keys, &body));
     }
     let page = key_list::page(desk, query).await?;
     let choices = key_list::choices(desk).await?;
@@ -47,7 +47,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
             (paging(texts, query, &page))
         }
     };
-    Ok(answer(desk.visit, StatusCode::OK, texts.menu_keys, &body))
+    Ok(answer(desk.context, StatusCode::OK, texts.menu_keys, &body))
 }
 
 fn add_button(texts: &Texts) -> Markup {

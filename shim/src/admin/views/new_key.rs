@@ -8,8 +8,8 @@ use crate::admin::context::Desk;
 use crate::admin::response::Answer;
 
 pub fn show(desk: &Desk<'_>, key: &str, replaced: Option<&str>) -> Answer {
-    let texts = desk.visit.texts;
-    desk.visit.will_show_new_key();
+    let texts = desk.context.texts;
+    desk.context.will_show_new_key();
     let prefix = key.split('.').next().unwrap_or_default();
     let body = html! {
         div .notice .good role="status" {
@@ -32,5 +32,5 @@ pub fn show(desk: &Desk<'_>, key: &str, replaced: Option<&str>) -> Answer {
             a href="/keys" { (texts.to_the_list) }
         }
     };
-    answer(desk.visit, StatusCode::OK, texts.key_created_title, &body)
+    answer(desk.context, StatusCode::OK, texts.key_created_title, &body)
 }

@@ -5,18 +5,18 @@ use hyper::{Method, StatusCode};
 use maud::{Markup, html};
 
 use super::answer;
-use crate::admin::context::Visit;
+use crate::admin::context::RequestContext;
 use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
 use crate::admin::response::Answer;
 
-pub fn show(visit: &Visit, failure: Failure) -> Answer {
-    let texts = visit.texts;
+pub fn show(context: &RequestContext, failure: Failure) -> Answer {
+    let texts = context.texts;
     let status = failure.status();
-    let here = visit.request.here();
+    let here = context.request.here();
     let again = status == StatusCode::SERVICE_UNAVAILABLE;
-    let is_post = visit.request.method == Method::POST;
-    let role = visit.session.as_ref().map(|session| session.role.as_str());
+    let is_post = context.request.method == Method::POST;
+    let role = context.session.as_ref().map(|session| session.role.as_str());
     let body = html! {
         div .notice .bad role="alert" {
             p { (failure.sentence(texts)) }
@@ -24,9 +24,9 @@ pub fn show(visit: &Visit, failure: Failure) -> Answer {
             @if again && role.is_some() { p { (texts.stay_signed_in) } }
             @if let (Failure::NotAllowed, Some(role)) = (failure, role) {
                 p { (texts.signed_in_as) " " strong { (role) } "." }
-                (advice(texts, visit.remedy.as_deref()))
+                (advice(texts, context.remedy.as_deref()))
             }
-            @if let (Failure::Misdirected, Some(host)) = (failure, &visit.request.host) {
+            @if let (Failure::Misdirected, Some(host)) = (failure, &context.request.host) {
                 pre { "--admin-host " (host) }
             }
         }
@@ -35,7 +35,7 @@ pub fn show(visit: &Visit, failure: Failure) -> Answer {
             @else if failure != Failure::Misdirected { a href="/keys" { (texts.to_the_list) } }
         }
     };
-    let mut answer = answer(visit, status, texts.problem_title, &body);
+    let mut answer = answer(context, status, texts.problem_title, &body);
     if again {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::answer;
 use super::problem::advice;
-use crate::admin::context::Visit;
+use crate::admin::context::RequestContext;
 use crate::admin::cookies::Cookie;
 use crate::admin::db::membership;
 use crate::admin::error::Failure;
@@ -45,8 +45,8 @@ impl Ended {
     }
 }
 
-pub fn form(visit: &Visit) -> Answer {
-    let (texts, query) = (visit.texts, &visit.request.query);
+pub fn form(context: &RequestContext) -> Answer {
+    let (texts, query) = (context.texts, &context.request.query);
     let ended = Ended::ALL.into_iter().find(|ended| ended.code() == query.get("ended"));
     let why = ended.and_then(|ended| match ended {
         Ended::Over => None,
@@ -55,12 +55,12 @@ pub fn form(visit: &Visit) -> Answer {
     });
     let said = ended
         .map(|_| html! { @if let Some(why) = why { p { (why) } } p { (texts.session_ended) } });
-    show(visit, StatusCode::OK, said, query.get("back"))
+    show(context, StatusCode::OK, said, query.get("back"))
 }
 
-fn show(visit: &Visit, status: StatusCode, said: Option<Markup>, back: &str) -> Answer {
-    let texts = visit.texts;
-    let request = &visit.request;
+fn show(context: &RequestContext, status: StatusCode, said: Option<Markup>, back: &str) -> Answer {
+    let texts = context.texts;
+    let request = &context.request;
     let role = request.form.get("role");
     let body = html! {
         @if let Some(said) = said {
@@ -83,17 +83,17 @@ fn show(visit: &Visit, status: StatusCode, said: Option<Markup>, back: &str) -> 
             button .main type="submit" { (texts.sign_in) }
         }
     };
-    answer(visit, status, texts.sign_in, &body)
+    answer(context, status, texts.sign_in, &body)
 }
 
 /// From a role and its password to a session, by way of Postgres.
-pub async fn sign_in(visit: &Visit) -> Answer {
-    let (texts, request, admin) = (visit.texts, &visit.request, &visit.admin);
+pub async fn sign_in(context: &RequestContext) -> Answer {
+    let (texts, request, admin) = (context.texts, &context.request, &context.admin);
     let role = request.form.get("role");
     let password = Zeroizing::new(request.form.raw("password").to_owned());
     let back = link::back(request.form.get("back"));
     let refuse =
-        |status, sentence: &str| show(visit, status, Some(html! { p { (sentence) } }), back);
+        |status, sentence: &str| show(context, status, Some(html! { p { (sentence) } }), back);
     let fail = |failure: Failure| refuse(failure.status(), failure.sentence(texts));
 
     let attempt = match admin.throttle.attempt(request.client, role, Instant::now()) {
@@ -134,7 +134,7 @@ pub async fn sign_in(visit: &Visit) -> Answer {
         Ok(_) => {
             let remedy = membership::remedy(&connection).await;
             let said = html! { p { (texts.no_rights) } (advice(texts, remedy.as_deref())) };
-            return show(visit, StatusCode::FORBIDDEN, Some(said), back);
+            return show(context, StatusCode::FORBIDDEN, Some(said), back);
         }
         Err(failure) => {
             admin.throttle.succeeded(attempt);
@@ -142,7 +142,7 @@ pub async fn sign_in(visit: &Visit) -> Answer {
         }
     }
     // One that was there before is of no more use.
-    end(visit);
+    end(context);
     let begun = token::random().and_then(|csrf| {
         let session = Session::new(role.to_owned(), password, request.client, csrf, connection);
         admin.sessions.begin(role, session, Instant::now())
@@ -152,27 +152,27 @@ pub async fn sign_in(visit: &Visit) -> Answer {
             info!(role, client = %request.client, "signed in to the admin page");
             with_cookie(see_other(back), &Cookie::Session.set(&id, request.secure))
         }
-        Err(failure) => super::problem::show(visit, failure),
+        Err(failure) => super::problem::show(context, failure),
     }
 }
 
-pub fn sign_out(visit: &Visit) -> Answer {
-    end(visit);
+pub fn sign_out(context: &RequestContext) -> Answer {
+    end(context);
     let mut answer = see_other("/sign-in");
     // Nor is there a way back to a page that the browser has kept (W3C, Clear Site Data).
     answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
-    with_cookie(answer, &Cookie::Session.remove(visit.request.secure))
+    with_cookie(answer, &Cookie::Session.remove(context.request.secure))
 }
 
-pub fn end(visit: &Visit) {
-    if let Some(id) = &visit.request.session {
-        visit.admin.sessions.end(id);
+pub fn end(context: &RequestContext) {
+    if let Some(id) = &context.request.session {
+        context.admin.sessions.end(id);
     }
 }
 
 /// To where a session begins anew. A form that was sent is lost, which the page says.
-pub fn again(visit: &Visit, ended: Option<Ended>) -> Answer {
-    let here = visit.request.here();
+pub fn again(context: &RequestContext, ended: Option<Ended>) -> Answer {
+    let here = context.request.here();
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("back", here);
     if let Some(ended) = ended {
@@ -182,12 +182,12 @@ pub fn again(visit: &Visit, ended: Option<Ended>) -> Answer {
 }
 
 /// Every visitor without one gets a token that the form to sign in has to bring along.
-pub fn with_token(visit: &mut Visit) -> Result<Option<String>, Failure> {
-    if visit.request.sign_in.as_deref().is_some_and(token::has_shape) {
+pub fn with_token(context: &mut RequestContext) -> Result<Option<String>, Failure> {
+    if context.request.sign_in.as_deref().is_some_and(token::has_shape) {
         return Ok(None);
     }
     let token = token::random()?;
-    let cookie = Cookie::SignIn.set(&token, visit.request.secure);
-    visit.request.sign_in = Some(token);
+    let cookie = Cookie::SignIn.set(&token, context.request.secure);
+    context.request.sign_in = Some(token);
     Ok(Some(cookie))
 }

@@ -18,8 +18,8 @@ pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
 
 pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
     allowed(desk)?;
-    let texts = desk.visit.texts;
-    let form = &desk.visit.request.form;
+    let texts = desk.context.texts;
+    let form = &desk.context.request.form;
     let (key, ip, tenant) = (form.get("key"), form.get("ip"), form.get("tenant"));
     if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
         return Ok(show(desk, &html! {}, Some(texts.ip_wrong)));
@@ -46,8 +46,8 @@ fn allowed(desk: &Desk<'_>) -> Result<(), Failure> {
 }
 
 fn show(desk: &Desk<'_>, result: &Markup, wrong: Option<&str>) -> Answer {
-    let texts = desk.visit.texts;
-    let form = &desk.visit.request.form;
+    let texts = desk.context.texts;
+    let form = &desk.context.request.form;
     let body = html! {
         @if !result.clone().into_string().is_empty() {
             section #result role="status" aria-label=(texts.result) { (result) }
@@ -77,7 +77,7 @@ fn show(desk: &Desk<'_>, result: &Markup, wrong: Option<&str>) -> Answer {
         }
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    answer(desk.visit, status, texts.menu_test, &body)
+    answer(desk.context, status, texts.menu_test, &body)
 }
 
 fn verdict_of(texts: &Texts, verdict: Option<&str>) -> Markup {
