@@ -46,7 +46,7 @@ impl RequestContext {
 }
 
 /// Of somebody who has signed in, with the connection of the role.
-pub struct Desk<'a> {
+pub struct Authenticated<'a> {
     pub context: &'a RequestContext,
     pub session: &'a Session,
     pub rights: &'a Rights,

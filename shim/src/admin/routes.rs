@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::admin::Admin;
-use crate::admin::context::{Desk, RequestContext};
+use crate::admin::context::{Authenticated, RequestContext};
 use crate::admin::cookies::Cookie;
 use crate::admin::db::connection::Connection;
 use crate::admin::db::membership;
@@ -170,8 +170,8 @@ async fn with_connection(
     context.rights = Some(rights);
     let outcome = {
         let Some(rights) = &context.rights else { return Err(Failure::Internal) };
-        let desk = Desk { context, session, rights, connection: &connection };
-        timeout(limit, page_of(&desk)).await
+        let user = Authenticated { context, session, rights, connection: &connection };
+        timeout(limit, page_of(&user)).await
     };
     if let Ok(Err(Failure::NotAllowed)) = outcome {
         context.remedy = membership::remedy(&connection).await;
@@ -209,28 +209,28 @@ async fn open(
     Ok((connection, rights))
 }
 
-async fn page_of(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    let request = &desk.context.request;
+async fn page_of(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+    let request = &user.context.request;
     let is_post = request.method == Method::POST;
     let path: Vec<_> = request.path.split('/').skip(1).collect();
     match (path.as_slice(), is_post) {
-        (["keys"], false) => list::show(desk).await,
-        (["keys", "new"], false) => add::form(desk).await,
-        (["keys", "new"], true) => add::send(desk).await,
-        (["keys", prefix] | ["keys", prefix @ "new", ""], false) => key::show(desk, prefix).await,
-        (["keys", prefix] | ["keys", prefix @ "new", ""], true) => edit::send(desk, prefix).await,
-        (["keys", prefix, "rotate"], true) => actions::rotate(desk, prefix).await,
-        (["keys", prefix, "disable"], true) => actions::disable(desk, prefix).await,
-        (["keys", prefix, "enable"], true) => actions::enable(desk, prefix).await,
-        (["keys", prefix, "revoke"], true) => actions::revoke(desk, prefix).await,
+        (["keys"], false) => list::show(user).await,
+        (["keys", "new"], false) => add::form(user).await,
+        (["keys", "new"], true) => add::send(user).await,
+        (["keys", prefix] | ["keys", prefix @ "new", ""], false) => key::show(user, prefix).await,
+        (["keys", prefix] | ["keys", prefix @ "new", ""], true) => edit::send(user, prefix).await,
+        (["keys", prefix, "rotate"], true) => actions::rotate(user, prefix).await,
+        (["keys", prefix, "disable"], true) => actions::disable(user, prefix).await,
+        (["keys", prefix, "enable"], true) => actions::enable(user, prefix).await,
+        (["keys", prefix, "revoke"], true) => actions::revoke(user, prefix).await,
         // What a reload of an answer to a form without a page of its own asks for.
         (["keys", prefix, "rotate" | "disable" | "enable" | "revoke"], false) => {
             Ok(see_other(link::back(&link::key(prefix))))
         }
-        (["keys", prefix, "events"], false) => audit::of_key(desk, prefix).await,
-        (["events"], false) => audit::of_all(desk).await,
-        (["test"], false) => test::form(desk).await,
-        (["test"], true) => test::send(desk).await,
+        (["keys", prefix, "events"], false) => audit::of_key(user, prefix).await,
+        (["events"], false) => audit::of_all(user).await,
+        (["test"], false) => test::form(user).await,
+        (["test"], true) => test::send(user).await,
         (["keys" | "events" | "test", ..], true) => Err(Failure::MethodNotAllowed),
         _ => Err(Failure::NotFound),
     }

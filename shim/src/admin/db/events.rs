@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::key::moment;
 use crate::admin::error::Failure;
 
@@ -21,7 +21,7 @@ pub struct Event {
 
 /// A page of them, the latest first, and whether there are more. Of one key, or of all where the prefix is empty.
 pub async fn page(
-    desk: &Desk<'_>,
+    user: &Authenticated<'_>,
     prefix: &str,
     number: i64,
 ) -> Result<(Vec<Event>, bool), Failure> {
@@ -31,11 +31,11 @@ pub async fn page(
                 e.acting_role, host(e.client_address), e.application_name
            FROM {}apikey_events AS e WHERE {of_key} ORDER BY e.at DESC, e.id LIMIT {} OFFSET {}",
         moment!("e.at", "YYYY-MM-DD HH24:MI:SS"),
-        desk.rights.schema,
+        user.rights.schema,
         PAGE + 1,
         (number - 1) * PAGE,
     );
-    let rows = desk.connection.rows(&sql, &[Some(prefix)]).await?;
+    let rows = user.connection.rows(&sql, &[Some(prefix)]).await?;
     let more = rows.len() as i64 > PAGE;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows.iter().take(PAGE as usize) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio_postgres::{Error, Row};
 
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::connection::Connection;
 use crate::admin::error::Failure;
 use crate::admin::key_form::is_moment;
@@ -128,12 +128,12 @@ impl Key {
 }
 
 /// The key and its version.
-pub async fn find(desk: &Desk<'_>, prefix: &str) -> Result<(Key, String), Failure> {
+pub async fn find(user: &Authenticated<'_>, prefix: &str) -> Result<(Key, String), Failure> {
     let sql = format!(
         "SELECT {VERSION}, {COLUMNS} FROM {}apikeys AS k WHERE k.prefix = $1",
-        desk.rights.schema
+        user.rights.schema
     );
-    let row = desk.connection.row(&sql, &[Some(prefix)]).await?.ok_or(Failure::NoSuchKey)?;
+    let row = user.connection.row(&sql, &[Some(prefix)]).await?.ok_or(Failure::NoSuchKey)?;
     Ok((Key::from_row(&row, 1)?, row.try_get(0)?))
 }
 
@@ -199,33 +199,37 @@ pub struct NewKey<'a> {
 // The functions of the schema apikey, where nobody but the extension's owner can create another one of the same name.
 
 /// The key, in clear, this once.
-pub async fn create(desk: &Desk<'_>, new: &NewKey<'_>) -> Result<String, Error> {
+pub async fn create(user: &Authenticated<'_>, new: &NewKey<'_>) -> Result<String, Error> {
     let sql = "SELECT apikey.create_key($1, $2::jsonb, NULL::inet, nullif($3, '')::inet[], nullif($4, ''), \
                nullif($5, '')::timestamptz, $6, NULL::jsonb)";
     let parameters = [new.name, new.auth, new.ips, new.owner, new.expires_at, new.tenant].map(Some);
-    Ok(desk.connection.text(sql, &parameters).await?.unwrap_or_default())
+    Ok(user.connection.text(sql, &parameters).await?.unwrap_or_default())
 }
 
-pub async fn rotate(desk: &Desk<'_>, prefix: &str, grace: &str) -> Result<String, Error> {
+pub async fn rotate(user: &Authenticated<'_>, prefix: &str, grace: &str) -> Result<String, Error> {
     let sql = "SELECT apikey.rotate_key($1, make_interval(secs => $2::double precision))";
-    Ok(desk.connection.text(sql, &[Some(prefix), Some(grace)]).await?.unwrap_or_default())
+    Ok(user.connection.text(sql, &[Some(prefix), Some(grace)]).await?.unwrap_or_default())
 }
 
 /// What these three say: whether this call did it.
-pub async fn disable(desk: &Desk<'_>, prefix: &str) -> Result<bool, Error> {
-    done(desk, "SELECT apikey.disable_key($1)", &[Some(prefix)]).await
+pub async fn disable(user: &Authenticated<'_>, prefix: &str) -> Result<bool, Error> {
+    done(user, "SELECT apikey.disable_key($1)", &[Some(prefix)]).await
 }
 
-pub async fn enable(desk: &Desk<'_>, prefix: &str) -> Result<bool, Error> {
-    done(desk, "SELECT apikey.enable_key($1)", &[Some(prefix)]).await
+pub async fn enable(user: &Authenticated<'_>, prefix: &str) -> Result<bool, Error> {
+    done(user, "SELECT apikey.enable_key($1)", &[Some(prefix)]).await
 }
 
-pub async fn revoke(desk: &Desk<'_>, prefix: &str, reason: &str) -> Result<bool, Error> {
-    done(desk, "SELECT apikey.revoke_key($1, $2)", &[Some(prefix), Some(reason)]).await
+pub async fn revoke(user: &Authenticated<'_>, prefix: &str, reason: &str) -> Result<bool, Error> {
+    done(user, "SELECT apikey.revoke_key($1, $2)", &[Some(prefix), Some(reason)]).await
 }
 
-async fn done(desk: &Desk<'_>, sql: &str, parameters: &[Option<&str>]) -> Result<bool, Error> {
-    match desk.connection.row(sql, parameters).await? {
+async fn done(
+    user: &Authenticated<'_>,
+    sql: &str,
+    parameters: &[Option<&str>],
+) -> Result<bool, Error> {
+    match user.connection.row(sql, parameters).await? {
         Some(row) => row.try_get(0),
         None => Ok(false),
     }

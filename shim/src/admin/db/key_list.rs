@@ -1,6 +1,6 @@
 //! The list: searching, filtering, sorting and paging are the database's work.
 
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::key::Key;
 use crate::admin::error::Failure;
 use crate::admin::form::Form;
@@ -29,7 +29,7 @@ impl Page {
 
 /// Each filter that is empty lets everything pass. A scope is looked for in all three shapes of auth, where an
 /// object's member counts if it is true.
-pub async fn page(desk: &Desk<'_>, query: &Form) -> Result<Page, Failure> {
+pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Failure> {
     let number = page_number(query);
     let sql = format!(
         "SELECT count(*) OVER (), {} FROM {}apikeys AS k
@@ -42,7 +42,7 @@ pub async fn page(desk: &Desk<'_>, query: &Form) -> Result<Page, Failure> {
                  OR k.auth @> jsonb_build_object($5, true))
           ORDER BY {}, k.prefix LIMIT {PAGE} OFFSET {}",
         Key::columns(),
-        desk.rights.schema,
+        user.rights.schema,
         order(query.get("sort")),
         (number - 1) * PAGE,
     );
@@ -51,20 +51,20 @@ pub async fn page(desk: &Desk<'_>, query: &Form) -> Result<Page, Failure> {
         let is_chosen = ["owner", "tenant"].contains(&name);
         Some(if is_chosen { query.raw(name) } else { query.get(name) })
     });
-    let rows = desk.connection.rows(&sql, &filters).await?;
+    let rows = user.connection.rows(&sql, &filters).await?;
     let total = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
     let keys = rows.iter().map(|row| Key::from_row(row, 1)).collect::<Result<_, _>>()?;
     Ok(Page { keys, total, number })
 }
 
 /// What the filters may choose from: some owners and tenants.
-pub async fn choices(desk: &Desk<'_>) -> Result<[Vec<String>; 2], Failure> {
-    let schema = &desk.rights.schema;
+pub async fn choices(user: &Authenticated<'_>) -> Result<[Vec<String>; 2], Failure> {
+    let schema = &user.rights.schema;
     let sql = format!(
         "SELECT array(SELECT DISTINCT k.owner FROM {schema}apikeys AS k ORDER BY 1 LIMIT 200), \
                 array(SELECT DISTINCT k.tenant FROM {schema}apikeys AS k WHERE k.tenant <> '' ORDER BY 1 LIMIT 200)"
     );
-    let row = desk.connection.row(&sql, &[]).await?.ok_or(Failure::Internal)?;
+    let row = user.connection.row(&sql, &[]).await?.ok_or(Failure::Internal)?;
     Ok([row.try_get(0)?, row.try_get(1)?])
 }
 

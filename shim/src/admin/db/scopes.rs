@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::error::Failure;
 
 pub struct Scope {
@@ -11,12 +11,12 @@ pub struct Scope {
 }
 
 /// Empty where none are kept, or where the role may not read them: then any may be typed.
-pub async fn known(desk: &Desk<'_>) -> Result<Vec<Scope>, Failure> {
-    if !desk.rights.scopes() {
+pub async fn known(user: &Authenticated<'_>) -> Result<Vec<Scope>, Failure> {
+    if !user.rights.scopes() {
         return Ok(Vec::new());
     }
     let sql = "SELECT s.name, s.description FROM apikey.scope AS s ORDER BY s.name LIMIT 500";
-    let rows = desk.connection.rows(sql, &[]).await?;
+    let rows = user.connection.rows(sql, &[]).await?;
     let scopes =
         rows.iter().map(|row| Ok(Scope { name: row.try_get(0)?, description: row.try_get(1)? }));
     Ok(scopes.collect::<Result<_, tokio_postgres::Error>>()?)

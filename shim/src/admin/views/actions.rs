@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::new_key;
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
 use crate::admin::error::Failure;
 use crate::admin::link;
@@ -14,53 +14,53 @@ use crate::admin::token;
 /// In seconds. None at all comes first: a key is often rotated because it leaked.
 const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
 
-pub async fn rotate(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let form = &desk.context.request.form;
+pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let form = &user.context.request.form;
     let (grace, once) = (form.get("grace"), form.get("once"));
     if !GRACES.contains(&grace) || !token::has_shape(once) {
         return Err(Failure::BadRequest);
     }
-    if !desk.session.is_first(once) {
+    if !user.session.is_first(once) {
         return Err(Failure::SentBefore);
     }
-    match key::rotate(desk, prefix, grace).await {
-        Ok(fresh) => Ok(new_key::show(desk, &fresh, Some(prefix))),
+    match key::rotate(user, prefix, grace).await {
+        Ok(fresh) => Ok(new_key::show(user, &fresh, Some(prefix))),
         Err(error) => {
             if error.code().is_some() {
-                desk.session.not_sent(once);
+                user.session.not_sent(once);
             }
             Err(error.into())
         }
     }
 }
 
-pub async fn disable(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let now = key::disable(desk, prefix).await?;
-    done(desk, prefix, if now { Notice::Disabled } else { Notice::DisabledBefore })
+pub async fn disable(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let now = key::disable(user, prefix).await?;
+    done(user, prefix, if now { Notice::Disabled } else { Notice::DisabledBefore })
 }
 
-pub async fn enable(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let now = key::enable(desk, prefix).await?;
-    done(desk, prefix, if now { Notice::Enabled } else { Notice::EnabledBefore })
+pub async fn enable(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let now = key::enable(user, prefix).await?;
+    done(user, prefix, if now { Notice::Enabled } else { Notice::EnabledBefore })
 }
 
-pub async fn revoke(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let now = key::revoke(desk, prefix, desk.context.request.form.get("reason")).await?;
-    done(desk, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
+pub async fn revoke(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let now = key::revoke(user, prefix, user.context.request.form.get("reason")).await?;
+    done(user, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
 }
 
-fn done(desk: &Desk<'_>, prefix: &str, notice: Notice) -> Result<Answer, Failure> {
-    desk.session.notify(notice);
+fn done(user: &Authenticated<'_>, prefix: &str, notice: Notice) -> Result<Answer, Failure> {
+    user.session.notify(notice);
     Ok(see_other(&link::key(prefix)))
 }
 
 /// Those that the role may do, and that the key is fit for.
-pub fn forms(desk: &Desk<'_>, key: &Key) -> Result<Markup, Failure> {
-    let (texts, rights) = (desk.context.texts, desk.rights);
+pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Failure> {
+    let (texts, rights) = (user.context.texts, user.rights);
     let form = |action: &str, inner: Markup| {
         html! {
             form .card method="post" action={ "/keys/" (key.prefix) "/" (action) } {
-                input type="hidden" name="csrf" value=(desk.session.csrf);
+                input type="hidden" name="csrf" value=(user.session.csrf);
                 (inner)
             }
         }

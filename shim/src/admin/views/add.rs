@@ -5,7 +5,7 @@ use maud::html;
 
 use super::fields::Fields;
 use super::{answer, new_key};
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, NewKey};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Failure;
@@ -13,46 +13,49 @@ use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
 use crate::admin::response::Answer;
 use crate::admin::token;
 
-pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    allowed(desk)?;
-    let known = scopes::known(desk).await?;
-    show(desk, &Input::default(), &[], &known)
+pub async fn form(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+    allowed(user)?;
+    let known = scopes::known(user).await?;
+    show(user, &Input::default(), &[], &known)
 }
 
-pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    allowed(desk)?;
-    let texts = desk.context.texts;
-    let known = scopes::known(desk).await?;
-    let input = Input::of_form(&desk.context.request.form);
+pub async fn send(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+    allowed(user)?;
+    let texts = user.context.texts;
+    let known = scopes::known(user).await?;
+    let input = Input::of_form(&user.context.request.form);
     let mut mistakes = input.mistakes(&known, texts);
     if !input.create_revoke {
         mistakes.push((Field::CreateRevoke, texts.create_revoke_missing.to_owned()));
     }
     if !mistakes.is_empty() {
-        return show(desk, &input, &mistakes, &known);
+        return show(user, &input, &mistakes, &known);
     }
-    match create(desk, &input).await? {
-        Ok(key) => Ok(new_key::show(desk, &key, None)),
-        Err(mistake) => show(desk, &input, &[mistake], &known),
+    match create(user, &input).await? {
+        Ok(key) => Ok(new_key::show(user, &key, None)),
+        Err(mistake) => show(user, &input, &[mistake], &known),
     }
 }
 
 /// A form makes one key, however often it is sent.
-pub async fn create(desk: &Desk<'_>, input: &Input) -> Result<Result<String, Mistake>, Failure> {
+pub async fn create(
+    user: &Authenticated<'_>,
+    input: &Input,
+) -> Result<Result<String, Mistake>, Failure> {
     let auth = scopes::auth(&input.scopes(), None).to_string();
-    create_with(desk, input, &auth).await
+    create_with(user, input, &auth).await
 }
 
 pub async fn create_with(
-    desk: &Desk<'_>,
+    user: &Authenticated<'_>,
     input: &Input,
     auth: &str,
 ) -> Result<Result<String, Mistake>, Failure> {
-    let once = desk.context.request.form.get("once");
+    let once = user.context.request.form.get("once");
     if !token::has_shape(once) {
         return Err(Failure::BadRequest);
     }
-    if !desk.session.is_first(once) {
+    if !user.session.is_first(once) {
         return Err(Failure::SentBefore);
     }
     let networks = input.networks();
@@ -64,36 +67,36 @@ pub async fn create_with(
         expires_at: &input.expires_at,
         tenant: &input.tenant,
     };
-    let error = match key::create(desk, &new).await {
+    let error = match key::create(user, &new).await {
         Ok(key) => return Ok(Ok(key)),
         Err(error) => error,
     };
     // The database said no. Without a word from it, nobody knows.
     if error.code().is_some() {
-        desk.session.not_sent(once);
+        user.session.not_sent(once);
     }
-    match mistake_of(&error, desk.context.texts) {
+    match mistake_of(&error, user.context.texts) {
         Some(mistake) => Ok(Err(mistake)),
         None => Err(error.into()),
     }
 }
 
-fn allowed(desk: &Desk<'_>) -> Result<(), Failure> {
-    if desk.rights.create() { Ok(()) } else { Err(Failure::NotAllowed) }
+fn allowed(user: &Authenticated<'_>) -> Result<(), Failure> {
+    if user.rights.create() { Ok(()) } else { Err(Failure::NotAllowed) }
 }
 
 fn show(
-    desk: &Desk<'_>,
+    user: &Authenticated<'_>,
     input: &Input,
     mistakes: &[Mistake],
     known: &[Scope],
 ) -> Result<Answer, Failure> {
-    let texts = desk.context.texts;
+    let texts = user.context.texts;
     let fields = Fields { texts, input, mistakes, known, theirs: None };
     let body = html! {
         (fields.summary())
         form .card method="post" action="/keys/new" novalidate {
-            input type="hidden" name="csrf" value=(desk.session.csrf);
+            input type="hidden" name="csrf" value=(user.session.csrf);
             input type="hidden" name="once" value=(token::random()?);
             (fields.name())
             (fields.auth())
@@ -114,5 +117,5 @@ fn show(
     };
     let status =
         if mistakes.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(answer(desk.context, status, texts.add_title, &body))
+    Ok(answer(user.context, status, texts.add_title, &body))
 }

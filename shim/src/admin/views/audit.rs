@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::answer;
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::events::{self, Event};
 use crate::admin::db::key_list::page_number;
 use crate::admin::error::Failure;
@@ -14,28 +14,28 @@ use crate::admin::lang::Texts;
 use crate::admin::link;
 use crate::admin::response::Answer;
 
-pub async fn of_key(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn of_key(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
     if !is_prefix(prefix) {
         return Err(Failure::NotFound);
     }
-    let title = format!("{} {prefix}", desk.context.texts.trail_of);
-    show(desk, prefix, &title).await
+    let title = format!("{} {prefix}", user.context.texts.trail_of);
+    show(user, prefix, &title).await
 }
 
-pub async fn of_all(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    show(desk, "", desk.context.texts.menu_events).await
+pub async fn of_all(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+    show(user, "", user.context.texts.menu_events).await
 }
 
-async fn show(desk: &Desk<'_>, prefix: &str, title: &str) -> Result<Answer, Failure> {
-    if !desk.rights.events() {
+async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Answer, Failure> {
+    if !user.rights.events() {
         return Err(Failure::NotAllowed);
     }
-    let texts = desk.context.texts;
-    let number = page_number(&desk.context.request.query);
-    let (events, more) = events::page(desk, prefix, number).await?;
-    let to = |number: i64| format!("{}?page={number}", desk.context.request.path);
+    let texts = user.context.texts;
+    let number = page_number(&user.context.request.query);
+    let (events, more) = events::page(user, prefix, number).await?;
+    let to = |number: i64| format!("{}?page={number}", user.context.request.path);
     let body = html! {
-        @if !prefix.is_empty() && desk.rights.list() {
+        @if !prefix.is_empty() && user.rights.list() {
             p { a href=(link::key(prefix)) { (texts.to_the_key) } }
         }
         @if events.is_empty() { p { (texts.no_events) } } @else {
@@ -57,7 +57,7 @@ async fn show(desk: &Desk<'_>, prefix: &str, title: &str) -> Result<Answer, Fail
             }
         }
     };
-    Ok(answer(desk.context, StatusCode::OK, title, &body))
+    Ok(answer(user.context, StatusCode::OK, title, &body))
 }
 
 fn row(texts: &Texts, event: &Event) -> Markup {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::fields::Fields;
 use super::key::{find, page};
 use super::{add, new_key};
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Changes, Key};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Failure;
@@ -26,23 +26,23 @@ pub struct Form<'a> {
 
 /// Changes are saved only on what the form showed. Then the box: it ends the key of a live entry, and makes a new
 /// one for an entry whose key is revoked.
-pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    if !desk.rights.edit() {
+pub async fn send(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+    if !user.rights.edit() {
         return Err(Failure::NotAllowed);
     }
-    let texts = desk.context.texts;
-    let (key, version) = find(desk, prefix).await?;
-    let known = scopes::known(desk).await?;
-    let sent = &desk.context.request.form;
+    let texts = user.context.texts;
+    let (key, version) = find(user, prefix).await?;
+    let known = scopes::known(user).await?;
+    let sent = &user.context.request.form;
     // Not in this form, since it cannot be changed.
     let input = Input { tenant: key.tenant.clone(), ..Input::of_form(sent).keeping(sent, &key) };
     if sent.get("version") != version {
         let form = Form { input: &input, mistakes: &[], theirs: Some(&key), version: &version };
-        return page(desk, &key, &known, &form);
+        return page(user, &key, &known, &form);
     }
     let refuse = |mistakes: &[Mistake]| {
         let form = Form { input: &input, mistakes, theirs: None, version: &version };
-        page(desk, &key, &known, &form)
+        page(user, &key, &known, &form)
     };
     let mut mistakes = input.mistakes(&known, texts);
     if input.owner.is_empty() {
@@ -55,23 +55,23 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
     }
     if input.create_revoke && key.is_revoked() {
         let auth = scopes::auth(&input.scopes(), Some(&key.auth)).to_string();
-        return match add::create_with(desk, &input, &auth).await? {
-            Ok(fresh) => Ok(new_key::show(desk, &fresh, Some(prefix))),
+        return match add::create_with(user, &input, &auth).await? {
+            Ok(fresh) => Ok(new_key::show(user, &fresh, Some(prefix))),
             Err(mistake) => refuse(&[mistake]),
         };
     }
     let changes = changes(&input, &key);
-    let outcome = save(desk, prefix, &version, &changes, input.create_revoke).await;
+    let outcome = save(user, prefix, &version, &changes, input.create_revoke).await;
     match outcome {
         Ok(Some(notice)) => {
-            desk.session.notify(notice);
+            user.session.notify(notice);
             Ok(see_other(&link::key(prefix)))
         }
         // Between our look and our change.
         Ok(None) => {
-            let (key, version) = find(desk, prefix).await?;
+            let (key, version) = find(user, prefix).await?;
             let form = Form { input: &input, mistakes: &[], theirs: Some(&key), version: &version };
-            page(desk, &key, &known, &form)
+            page(user, &key, &known, &form)
         }
         Err(error) => match mistake_of(&error, texts) {
             Some(mistake) => refuse(&[mistake]),
@@ -82,13 +82,13 @@ pub async fn send(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
 
 /// Both or nothing: what was changed, and the revocation. `None` where somebody else was faster.
 async fn save(
-    desk: &Desk<'_>,
+    user: &Authenticated<'_>,
     prefix: &str,
     version: &str,
     changes: &Changes,
     revoke: bool,
 ) -> Result<Option<Notice>, tokio_postgres::Error> {
-    let connection = desk.connection;
+    let connection = user.connection;
     if changes.is_empty() && !revoke {
         return Ok(Some(Notice::Unchanged));
     }
@@ -100,7 +100,7 @@ async fn save(
         if !revoke {
             return Ok(Some(Notice::Saved));
         }
-        let now = key::revoke(desk, prefix, "").await?;
+        let now = key::revoke(user, prefix, "").await?;
         Ok(Some(if now { Notice::Revoked } else { Notice::RevokedBefore }))
     };
     let outcome = doing.await;
@@ -121,24 +121,24 @@ fn changes(input: &Input, key: &Key) -> Changes {
 }
 
 pub fn form(
-    desk: &Desk<'_>,
+    user: &Authenticated<'_>,
     key: &Key,
     known: &[Scope],
     form: &Form<'_>,
 ) -> Result<Markup, Failure> {
-    let texts = desk.context.texts;
+    let texts = user.context.texts;
     let fields =
         Fields { texts, input: form.input, mistakes: form.mistakes, known, theirs: form.theirs };
     let (may_tick, hint) = match key.is_revoked() {
-        true => (desk.rights.create(), texts.create_again_hint),
-        false => (desk.rights.revoke(), texts.revoke_hint),
+        true => (user.rights.create(), texts.create_again_hint),
+        false => (user.rights.revoke(), texts.revoke_hint),
     };
     Ok(html! {
         section aria-labelledby="edit" {
             h2 #edit { (texts.edit) }
             (fields.summary())
             form .card method="post" action=(link::key(&key.prefix)) novalidate {
-                input type="hidden" name="csrf" value=(desk.session.csrf);
+                input type="hidden" name="csrf" value=(user.session.csrf);
                 input type="hidden" name="version" value=(form.version);
                 input type="hidden" name="once" value=(token::random()?);
                 (fields.name())

@@ -6,51 +6,51 @@ use maud::{Markup, html};
 
 use super::edit::{self, Form};
 use super::{actions, answer, list};
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Failure;
 use crate::admin::key_form::Input;
 use crate::admin::response::Answer;
 
-pub async fn show(desk: &Desk<'_>, prefix: &str) -> Result<Answer, Failure> {
-    let (key, version) = find(desk, prefix).await?;
-    let known = scopes::known(desk).await?;
+pub async fn show(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+    let (key, version) = find(user, prefix).await?;
+    let known = scopes::known(user).await?;
     let form = Form { input: &Input::of_key(&key), mistakes: &[], theirs: None, version: &version };
-    page(desk, &key, &known, &form)
+    page(user, &key, &known, &form)
 }
 
-pub async fn find(desk: &Desk<'_>, prefix: &str) -> Result<(Key, String), Failure> {
+pub async fn find(user: &Authenticated<'_>, prefix: &str) -> Result<(Key, String), Failure> {
     if !is_prefix(prefix) {
         return Err(Failure::NotFound);
     }
-    if !desk.rights.list() {
+    if !user.rights.list() {
         return Err(Failure::NotAllowed);
     }
-    key::find(desk, prefix).await
+    key::find(user, prefix).await
 }
 
 /// With the form as it was sent, where that came to nothing.
 pub fn page(
-    desk: &Desk<'_>,
+    user: &Authenticated<'_>,
     key: &Key,
     known: &[Scope],
     form: &Form<'_>,
 ) -> Result<Answer, Failure> {
-    let texts = desk.context.texts;
+    let texts = user.context.texts;
     let body = html! {
-        @if let Some(notice) = desk.session.take_notice() {
+        @if let Some(notice) = user.session.take_notice() {
             div .notice .good role="status" { p { (texts.notice(notice)) } }
         }
         @if form.theirs.is_some() {
             div .notice .bad role="alert" { p { (texts.changed_meanwhile) } }
         }
-        (facts(desk, key))
-        @if desk.rights.events() {
+        (facts(user, key))
+        @if user.rights.events() {
             p { a href={ "/keys/" (key.prefix) "/events" } { (texts.trail_of_key) } }
         }
-        @if desk.rights.edit() { (edit::form(desk, key, known, form)?) }
-        (actions::forms(desk, key)?)
+        @if user.rights.edit() { (edit::form(user, key, known, form)?) }
+        (actions::forms(user, key)?)
     };
     let status = match (form.theirs, form.mistakes) {
         (Some(_), _) => StatusCode::CONFLICT,
@@ -58,11 +58,11 @@ pub fn page(
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let title = (texts.key_named)(&key.name);
-    Ok(answer(desk.context, status, &title, &body))
+    Ok(answer(user.context, status, &title, &body))
 }
 
-fn facts(desk: &Desk<'_>, key: &Key) -> Markup {
-    let texts = desk.context.texts;
+fn facts(user: &Authenticated<'_>, key: &Key) -> Markup {
+    let texts = user.context.texts;
     let fact = |label: &str, value: Markup| html! { div { dt { (label) } dd { (value) } } };
     let or_never = |at: &Option<String>| html! { @match at { Some(at) => time { (at) }, None => (texts.never) } };
     html! {

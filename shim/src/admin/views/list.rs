@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::answer;
 use super::problem::advice;
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::db::key::Key;
 use crate::admin::db::key_list::{self, Page};
 use crate::admin::db::membership;
@@ -17,29 +17,29 @@ use crate::admin::lang::Texts;
 use crate::admin::link::{self, with_query};
 use crate::admin::response::{Answer, see_other};
 
-pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    let texts = desk.context.texts;
-    let query = &desk.context.request.query;
+pub async fn show(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+    let texts = user.context.texts;
+    let query = &user.context.request.query;
     if let Some(prefix) = prefix_of_key(query.get("q")) {
         // A whole key that was pasted does not stay in the browser's address.
         return Ok(see_other(&with_query("/keys", &query.query_with("q", prefix))));
     }
-    if !desk.rights.list() {
-        let remedy = membership::remedy(desk.connection).await;
+    if !user.rights.list() {
+        let remedy = membership::remedy(user.connection).await;
         let body = html! {
             div .notice .bad role="status" {
                 p { (texts.may_not_list) }
                 (advice(texts, remedy.as_deref()))
             }
-            @if desk.rights.create() { (add_button(texts)) }
+            @if user.rights.create() { (add_button(texts)) }
         };
-        return Ok(answer(desk.context, StatusCode::FORBIDDEN, texts.menu_keys, &body));
+        return Ok(answer(user.context, StatusCode::FORBIDDEN, texts.menu_keys, &body));
     }
-    let page = key_list::page(desk, query).await?;
-    let choices = key_list::choices(desk).await?;
-    let known = scopes::known(desk).await?;
+    let page = key_list::page(user, query).await?;
+    let choices = key_list::choices(user).await?;
+    let known = scopes::known(user).await?;
     let body = html! {
-        @if desk.rights.create() { (add_button(texts)) }
+        @if user.rights.create() { (add_button(texts)) }
         (filters(texts, query, &choices, &known))
         p role="status" { (if_filtered(texts, query, &page)) }
         @if !page.keys.is_empty() {
@@ -47,7 +47,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Answer, Failure> {
             (paging(texts, query, &page))
         }
     };
-    Ok(answer(desk.context, StatusCode::OK, texts.menu_keys, &body))
+    Ok(answer(user.context, StatusCode::OK, texts.menu_keys, &body))
 }
 
 fn add_button(texts: &Texts) -> Markup {

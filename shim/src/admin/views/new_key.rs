@@ -4,12 +4,12 @@ use hyper::StatusCode;
 use maud::html;
 
 use super::answer;
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::response::Answer;
 
-pub fn show(desk: &Desk<'_>, key: &str, replaced: Option<&str>) -> Answer {
-    let texts = desk.context.texts;
-    desk.context.will_show_new_key();
+pub fn show(user: &Authenticated<'_>, key: &str, replaced: Option<&str>) -> Answer {
+    let texts = user.context.texts;
+    user.context.will_show_new_key();
     let prefix = key.split('.').next().unwrap_or_default();
     let body = html! {
         div .notice .good role="status" {
@@ -32,5 +32,5 @@ pub fn show(desk: &Desk<'_>, key: &str, replaced: Option<&str>) -> Answer {
             a href="/keys" { (texts.to_the_list) }
         }
     };
-    answer(desk.context, StatusCode::OK, texts.key_created_title, &body)
+    answer(user.context, StatusCode::OK, texts.key_created_title, &body)
 }

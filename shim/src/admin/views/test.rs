@@ -6,55 +6,55 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::answer;
-use crate::admin::context::Desk;
+use crate::admin::context::Authenticated;
 use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
 use crate::admin::response::Answer;
 
-pub async fn form(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    allowed(desk)?;
-    Ok(show(desk, &html! {}, None))
+pub async fn form(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+    allowed(user)?;
+    Ok(show(user, &html! {}, None))
 }
 
-pub async fn send(desk: &Desk<'_>) -> Result<Answer, Failure> {
-    allowed(desk)?;
-    let texts = desk.context.texts;
-    let form = &desk.context.request.form;
+pub async fn send(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+    allowed(user)?;
+    let texts = user.context.texts;
+    let form = &user.context.request.form;
     let (key, ip, tenant) = (form.get("key"), form.get("ip"), form.get("tenant"));
     if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
-        return Ok(show(desk, &html! {}, Some(texts.ip_wrong)));
+        return Ok(show(user, &html! {}, Some(texts.ip_wrong)));
     }
     let parameters = [Some(key), Some(ip), Some(tenant)];
     let call = |function: &str, result: &str| {
         format!("SELECT apikey.{function}($1, nullif($2, '')::inet, $3){result}")
     };
     let mut result = html! {};
-    if desk.rights.check() {
-        let verdict = desk.connection.text(&call("check_key", "::text"), &parameters).await?;
+    if user.rights.check() {
+        let verdict = user.connection.text(&call("check_key", "::text"), &parameters).await?;
         result = html! { (result) (verdict_of(texts, verdict.as_deref())) };
     }
-    if desk.rights.explain() {
-        let reason = desk.connection.text(&call("explain_key", ""), &parameters).await?;
+    if user.rights.explain() {
+        let reason = user.connection.text(&call("explain_key", ""), &parameters).await?;
         result = html! { (result) (reason_of(texts, &reason.unwrap_or_default())) };
     }
-    Ok(show(desk, &result, None))
+    Ok(show(user, &result, None))
 }
 
-fn allowed(desk: &Desk<'_>) -> Result<(), Failure> {
-    let may = desk.rights.check() || desk.rights.explain();
+fn allowed(user: &Authenticated<'_>) -> Result<(), Failure> {
+    let may = user.rights.check() || user.rights.explain();
     if may { Ok(()) } else { Err(Failure::NotAllowed) }
 }
 
-fn show(desk: &Desk<'_>, result: &Markup, wrong: Option<&str>) -> Answer {
-    let texts = desk.context.texts;
-    let form = &desk.context.request.form;
+fn show(user: &Authenticated<'_>, result: &Markup, wrong: Option<&str>) -> Answer {
+    let texts = user.context.texts;
+    let form = &user.context.request.form;
     let body = html! {
         @if !result.clone().into_string().is_empty() {
             section #result role="status" aria-label=(texts.result) { (result) }
         }
         p { (texts.test_how) }
         form .card method="post" action="/test" {
-            input type="hidden" name="csrf" value=(desk.session.csrf);
+            input type="hidden" name="csrf" value=(user.session.csrf);
             div .field {
                 label for="key" { (texts.key) }
                 // Not with the answer again: it is in no page but the one that made it.
@@ -77,7 +77,7 @@ fn show(desk: &Desk<'_>, result: &Markup, wrong: Option<&str>) -> Answer {
         }
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    answer(desk.context, status, texts.menu_test, &body)
+    answer(user.context, status, texts.menu_test, &body)
 }
 
 fn verdict_of(texts: &Texts, verdict: Option<&str>) -> Markup {
