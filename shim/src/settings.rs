@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 
-use crate::admin::{self, Door, Hosts, Lifetimes};
+use crate::admin::{self, Hosts, Lifetimes, Login};
 use crate::arguments::Arguments;
 use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
@@ -181,7 +181,7 @@ fn admin(
     Ok(Some(admin::Settings {
         listen,
         tls,
-        door: Door::new(&config, to_database, arguments.request_timeout),
+        login: Login::new(&config, to_database, arguments.request_timeout),
         proxies: proxies(arguments)?,
         hosts,
         lifetimes: Lifetimes {

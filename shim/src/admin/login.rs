@@ -15,7 +15,7 @@ use crate::admin::error::Failure;
 /// Postgres cuts longer names, and would take another role than the one that was typed.
 const LONGEST_ROLE: usize = 63;
 
-pub struct Door {
+pub struct Login {
     config: Config,
     tls: MakeRustlsConnect,
     patience: Duration,
@@ -32,7 +32,7 @@ pub enum Refused {
     Failed(Failure),
 }
 
-impl Door {
+impl Login {
     /// Where the shim's role goes, without what is the shim's alone.
     pub fn new(config: &Config, tls: MakeRustlsConnect, patience: Duration) -> Self {
         let mut config = without_login(config);
@@ -153,14 +153,14 @@ mod tests {
 
     #[test]
     fn of_several_servers_the_primary_is_found_in_time() {
-        let door = |text: &str| {
+        let login = |text: &str| {
             let (tls, _) = tls::connector(SslParameters::default()).unwrap();
-            Door::new(&text.parse().unwrap(), tls, Duration::from_secs(6)).config
+            Login::new(&text.parse().unwrap(), tls, Duration::from_secs(6)).config
         };
-        let of_two = door("host=a,b connect_timeout=60 sslmode=disable");
+        let of_two = login("host=a,b connect_timeout=60 sslmode=disable");
         assert_eq!(of_two.get_connect_timeout(), Some(&Duration::from_secs(2)));
         assert_eq!(of_two.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
-        let of_one = door("host=a sslmode=disable");
+        let of_one = login("host=a sslmode=disable");
         assert_eq!(of_one.get_target_session_attrs(), TargetSessionAttrs::Any);
     }
 

@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 pub use hosts::Hosts;
-pub use login::Door;
+pub use login::Login;
 pub use server::{Running, start};
 pub use session::table::Lifetimes;
 
@@ -71,7 +71,7 @@ pub fn connections(sessions: u32) -> u32 {
 pub struct Settings {
     pub listen: SocketAddr,
     pub tls: Option<Arc<ServerTls>>,
-    pub door: Door,
+    pub login: Login,
     pub proxies: TrustedProxies,
     pub hosts: Hosts,
     pub lifetimes: Lifetimes,
@@ -93,7 +93,7 @@ impl Settings {
 /// What all requests share.
 pub struct Admin {
     tls: Option<Arc<ServerTls>>,
-    door: Door,
+    login: Login,
     proxies: TrustedProxies,
     hosts: Hosts,
     sessions: Sessions,
@@ -108,7 +108,7 @@ impl Admin {
     fn new(settings: Settings) -> Self {
         Self {
             tls: settings.tls,
-            door: settings.door,
+            login: settings.login,
             proxies: settings.proxies,
             hosts: settings.hosts.with(settings.listen.ip()),
             sessions: Sessions::new(settings.sessions, settings.lifetimes),

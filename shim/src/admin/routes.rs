@@ -204,7 +204,7 @@ async fn open(
             Err(failure) => return Err(Refused::Failed(failure)),
         }
     }
-    let connection = admin.door.sign_in(&session.role, &session.password, session.client).await?;
+    let connection = admin.login.sign_in(&session.role, &session.password, session.client).await?;
     let rights = Rights::of(&connection).await.map_err(Refused::Failed)?;
     Ok((connection, rights))
 }

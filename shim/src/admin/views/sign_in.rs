@@ -109,7 +109,7 @@ pub async fn sign_in(context: &RequestContext) -> Answer {
         admin.throttle.succeeded(attempt);
         return fail(Failure::TooSlow);
     };
-    let connection = match admin.door.sign_in(role, &password, request.client).await {
+    let connection = match admin.login.sign_in(role, &password, request.client).await {
         Ok(connection) => connection,
         Err(Refused::Wrong) => {
             // Without the role: people type passwords there. Postgres logs it.
