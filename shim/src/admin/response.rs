@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
 use maud::{Markup, html};
 
-pub type Answer = Response<Full<Bytes>>;
+pub type Response = hyper::Response<Full<Bytes>>;
 
 /// Nothing from elsewhere, no script in a page, no frame around it; forms are sent here alone.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
@@ -26,35 +26,35 @@ const COPY: &str = include_str!("assets/copy.js");
 const AGAIN: &str = include_str!("assets/again.js");
 const ADDRESSES: &str = include_str!("assets/addresses.js");
 
-pub fn page(status: StatusCode, markup: Markup) -> Answer {
-    let mut answer = content("text/html; charset=utf-8", markup.into_string());
-    *answer.status_mut() = status;
-    answer
+pub fn page(status: StatusCode, markup: Markup) -> Response {
+    let mut response = content("text/html; charset=utf-8", markup.into_string());
+    *response.status_mut() = status;
+    response
 }
 
 /// For requests that nobody could read, and so in nobody's language.
-pub fn bare(status: StatusCode) -> Answer {
+pub fn bare(status: StatusCode) -> Response {
     page(status, html! { p { (status.canonical_reason().unwrap_or_default()) } })
 }
 
 /// 303: the browser asks for that page with GET, and a reload does nothing again.
-pub fn see_other(location: &str) -> Answer {
-    let mut answer = content("text/plain; charset=utf-8", "");
-    *answer.status_mut() = StatusCode::SEE_OTHER;
+pub fn see_other(location: &str) -> Response {
+    let mut response = content("text/plain; charset=utf-8", "");
+    *response.status_mut() = StatusCode::SEE_OTHER;
     if let Ok(location) = HeaderValue::from_str(location) {
-        answer.headers_mut().insert(header::LOCATION, location);
+        response.headers_mut().insert(header::LOCATION, location);
     }
-    answer
+    response
 }
 
-pub fn with_cookie(mut answer: Answer, cookie: &str) -> Answer {
+pub fn with_cookie(mut response: Response, cookie: &str) -> Response {
     if let Ok(cookie) = HeaderValue::from_str(cookie) {
-        answer.headers_mut().append(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    answer
+    response
 }
 
-pub fn asset(path: &str) -> Option<Answer> {
+pub fn asset(path: &str) -> Option<Response> {
     match path {
         "/assets/style.css" => Some(content("text/css; charset=utf-8", STYLE)),
         "/assets/copy.js" => Some(content("text/javascript; charset=utf-8", COPY)),
@@ -64,12 +64,12 @@ pub fn asset(path: &str) -> Option<Answer> {
     }
 }
 
-fn content(kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    let headers = answer.headers_mut();
+fn content(kind: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = hyper::Response::new(Full::new(body.into()));
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     for (name, value) in COMMON {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }

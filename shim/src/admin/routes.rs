@@ -21,7 +21,7 @@ use crate::admin::link;
 use crate::admin::login::Refused;
 use crate::admin::permissions::Rights;
 use crate::admin::request::Request;
-use crate::admin::response::{Answer, asset, page, see_other, with_cookie};
+use crate::admin::response::{Response, asset, page, see_other, with_cookie};
 use crate::admin::session::Session;
 use crate::admin::token;
 use crate::admin::views::sign_in::{self, Ended};
@@ -34,7 +34,7 @@ pub async fn respond(
     peer: Peer,
     place: &Place,
     request: hyper::Request<Incoming>,
-) -> Answer {
+) -> Response {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let mut request = Request::new(&head, peer, &admin);
@@ -54,24 +54,24 @@ pub async fn respond(
     // nobody, is then at least in the list.
     let answering = tokio::spawn(async move {
         let outcome = match readable {
-            Ok(()) => answer(&mut context).await,
+            Ok(()) => route(&mut context).await,
             Err(failure) => Err(failure),
         };
         outcome.unwrap_or_else(|failure| problem::show(&context, failure))
     });
-    let mut answer = match answering.await {
-        Ok(answer) => answer,
+    let mut response = match answering.await {
+        Ok(response) => response,
         Err(error) => {
             let failure = Failure::internal(&error);
             page(failure.status(), html! { p { (failure.sentence(texts)) } })
         }
     };
     if place.is_ending() {
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     // Not the path: somebody may have put a key into it.
-    debug!(%peer, %method, status = answer.status().as_u16(), elapsed = ?started.elapsed(), "admin page");
-    answer
+    debug!(%peer, %method, status = response.status().as_u16(), elapsed = ?started.elapsed(), "admin page");
+    response
 }
 
 fn is_welcome(admin: &Admin, place: &Place, request: &Request) -> Result<(), Failure> {
@@ -83,7 +83,7 @@ fn is_welcome(admin: &Admin, place: &Place, request: &Request) -> Result<(), Fai
     }
 }
 
-async fn answer(context: &mut RequestContext) -> Result<Answer, Failure> {
+async fn route(context: &mut RequestContext) -> Result<Response, Failure> {
     let path = context.request.path.clone();
     let is_post = context.request.method == Method::POST;
     if !is_post && ![Method::GET, Method::HEAD].contains(&context.request.method) {
@@ -99,10 +99,10 @@ async fn answer(context: &mut RequestContext) -> Result<Answer, Failure> {
         ("/sign-in", false) if context.session.is_some() => Ok(see_other("/keys")),
         ("/sign-in", false) => {
             let cookie = sign_in::with_token(context)?;
-            let answer = sign_in::form(context);
+            let response = sign_in::form(context);
             Ok(match cookie {
-                Some(cookie) => with_cookie(answer, &cookie),
-                None => answer,
+                Some(cookie) => with_cookie(response, &cookie),
+                None => response,
             })
         }
         ("/sign-in", true) => {
@@ -139,7 +139,7 @@ fn has_token(context: &RequestContext, expected: Option<&str>) -> Result<(), Fai
     if same { Ok(()) } else { Err(Failure::Forged) }
 }
 
-fn language(context: &RequestContext) -> Result<Answer, Failure> {
+fn language(context: &RequestContext) -> Result<Response, Failure> {
     let language = Language::named(context.request.form.get("lang")).ok_or(Failure::BadRequest)?;
     let cookie = Cookie::Language.set(language.code(), context.request.secure);
     Ok(with_cookie(see_other(link::back(context.request.form.get("back"))), &cookie))
@@ -149,7 +149,7 @@ fn language(context: &RequestContext) -> Result<Answer, Failure> {
 async fn with_connection(
     context: &mut RequestContext,
     session: &Session,
-) -> Result<Answer, Failure> {
+) -> Result<Response, Failure> {
     let limit = context.admin.request_time;
     let Ok(_turn) = session.requests.try_acquire() else { return Err(Failure::Crowded) };
     let mut kept = timeout(limit, session.connection.lock()).await.map_err(|_| Failure::TooSlow)?;
@@ -209,7 +209,7 @@ async fn open(
     Ok((connection, rights))
 }
 
-async fn page_of(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+async fn page_of(user: &Authenticated<'_>) -> Result<Response, Failure> {
     let request = &user.context.request;
     let is_post = request.method == Method::POST;
     let path: Vec<_> = request.path.split('/').skip(1).collect();

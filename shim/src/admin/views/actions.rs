@@ -7,14 +7,14 @@ use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
 use crate::admin::error::Failure;
 use crate::admin::link;
-use crate::admin::response::{Answer, see_other};
+use crate::admin::response::{Response, see_other};
 use crate::admin::session::Notice;
 use crate::admin::token;
 
 /// In seconds. None at all comes first: a key is often rotated because it leaked.
 const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
 
-pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
     let form = &user.context.request.form;
     let (grace, once) = (form.get("grace"), form.get("once"));
     if !GRACES.contains(&grace) || !token::has_shape(once) {
@@ -34,22 +34,22 @@ pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Fa
     }
 }
 
-pub async fn disable(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn disable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
     let now = key::disable(user, prefix).await?;
     done(user, prefix, if now { Notice::Disabled } else { Notice::DisabledBefore })
 }
 
-pub async fn enable(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn enable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
     let now = key::enable(user, prefix).await?;
     done(user, prefix, if now { Notice::Enabled } else { Notice::EnabledBefore })
 }
 
-pub async fn revoke(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn revoke(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
     let now = key::revoke(user, prefix, user.context.request.form.get("reason")).await?;
     done(user, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
 }
 
-fn done(user: &Authenticated<'_>, prefix: &str, notice: Notice) -> Result<Answer, Failure> {
+fn done(user: &Authenticated<'_>, prefix: &str, notice: Notice) -> Result<Response, Failure> {
     user.session.notify(notice);
     Ok(see_other(&link::key(prefix)))
 }

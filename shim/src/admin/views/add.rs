@@ -4,22 +4,22 @@ use hyper::StatusCode;
 use maud::html;
 
 use super::fields::Fields;
-use super::{answer, new_key};
+use super::{new_key, respond};
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, NewKey};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Failure;
 use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
-use crate::admin::response::Answer;
+use crate::admin::response::Response;
 use crate::admin::token;
 
-pub async fn form(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+pub async fn form(user: &Authenticated<'_>) -> Result<Response, Failure> {
     allowed(user)?;
     let known = scopes::known(user).await?;
     show(user, &Input::default(), &[], &known)
 }
 
-pub async fn send(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+pub async fn send(user: &Authenticated<'_>) -> Result<Response, Failure> {
     allowed(user)?;
     let texts = user.context.texts;
     let known = scopes::known(user).await?;
@@ -90,7 +90,7 @@ fn show(
     input: &Input,
     mistakes: &[Mistake],
     known: &[Scope],
-) -> Result<Answer, Failure> {
+) -> Result<Response, Failure> {
     let texts = user.context.texts;
     let fields = Fields { texts, input, mistakes, known, theirs: None };
     let body = html! {
@@ -117,5 +117,5 @@ fn show(
     };
     let status =
         if mistakes.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(answer(user.context, status, texts.add_title, &body))
+    Ok(respond(user.context, status, texts.add_title, &body))
 }

@@ -5,16 +5,16 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::answer;
+use super::respond;
 use crate::admin::context::Authenticated;
 use crate::admin::db::events::{self, Event};
 use crate::admin::db::key_list::page_number;
 use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
 use crate::admin::link;
-use crate::admin::response::Answer;
+use crate::admin::response::Response;
 
-pub async fn of_key(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn of_key(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
     if !is_prefix(prefix) {
         return Err(Failure::NotFound);
     }
@@ -22,11 +22,11 @@ pub async fn of_key(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Fa
     show(user, prefix, &title).await
 }
 
-pub async fn of_all(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+pub async fn of_all(user: &Authenticated<'_>) -> Result<Response, Failure> {
     show(user, "", user.context.texts.menu_events).await
 }
 
-async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Answer, Failure> {
+async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Response, Failure> {
     if !user.rights.events() {
         return Err(Failure::NotAllowed);
     }
@@ -57,7 +57,7 @@ async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Ans
             }
         }
     };
-    Ok(answer(user.context, StatusCode::OK, title, &body))
+    Ok(respond(user.context, StatusCode::OK, title, &body))
 }
 
 fn row(texts: &Texts, event: &Event) -> Markup {

@@ -11,7 +11,7 @@ use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Failure;
 use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
 use crate::admin::link;
-use crate::admin::response::{Answer, see_other};
+use crate::admin::response::{Response, see_other};
 use crate::admin::session::Notice;
 use crate::admin::token;
 
@@ -26,7 +26,7 @@ pub struct Form<'a> {
 
 /// Changes are saved only on what the form showed. Then the box: it ends the key of a live entry, and makes a new
 /// one for an entry whose key is revoked.
-pub async fn send(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn send(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
     if !user.rights.edit() {
         return Err(Failure::NotAllowed);
     }

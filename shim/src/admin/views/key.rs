@@ -5,15 +5,15 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::edit::{self, Form};
-use super::{actions, answer, list};
+use super::{actions, list, respond};
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Failure;
 use crate::admin::key_form::Input;
-use crate::admin::response::Answer;
+use crate::admin::response::Response;
 
-pub async fn show(user: &Authenticated<'_>, prefix: &str) -> Result<Answer, Failure> {
+pub async fn show(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
     let (key, version) = find(user, prefix).await?;
     let known = scopes::known(user).await?;
     let form = Form { input: &Input::of_key(&key), mistakes: &[], theirs: None, version: &version };
@@ -36,7 +36,7 @@ pub fn page(
     key: &Key,
     known: &[Scope],
     form: &Form<'_>,
-) -> Result<Answer, Failure> {
+) -> Result<Response, Failure> {
     let texts = user.context.texts;
     let body = html! {
         @if let Some(notice) = user.session.take_notice() {
@@ -58,7 +58,7 @@ pub fn page(
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let title = (texts.key_named)(&key.name);
-    Ok(answer(user.context, status, &title, &body))
+    Ok(respond(user.context, status, &title, &body))
 }
 
 fn facts(user: &Authenticated<'_>, key: &Key) -> Markup {

@@ -5,10 +5,15 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::admin::context::RequestContext;
 use crate::admin::lang::Language;
-use crate::admin::response::{Answer, page};
+use crate::admin::response::{Response, page};
 
 /// A page as an answer.
-pub fn answer(context: &RequestContext, status: StatusCode, title: &str, body: &Markup) -> Answer {
+pub fn respond(
+    context: &RequestContext,
+    status: StatusCode,
+    title: &str,
+    body: &Markup,
+) -> Response {
     page(status, document(context, title, body))
 }
 

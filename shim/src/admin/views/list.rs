@@ -4,8 +4,8 @@ use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
-use super::answer;
 use super::problem::advice;
+use super::respond;
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::Key;
 use crate::admin::db::key_list::{self, Page};
@@ -15,9 +15,9 @@ use crate::admin::error::Failure;
 use crate::admin::form::Form;
 use crate::admin::lang::Texts;
 use crate::admin::link::{self, with_query};
-use crate::admin::response::{Answer, see_other};
+use crate::admin::response::{Response, see_other};
 
-pub async fn show(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+pub async fn show(user: &Authenticated<'_>) -> Result<Response, Failure> {
     let texts = user.context.texts;
     let query = &user.context.request.query;
     if let Some(prefix) = prefix_of_key(query.get("q")) {
@@ -33,7 +33,7 @@ pub async fn show(user: &Authenticated<'_>) -> Result<Answer, Failure> {
             }
             @if user.rights.create() { (add_button(texts)) }
         };
-        return Ok(answer(user.context, StatusCode::FORBIDDEN, texts.menu_keys, &body));
+        return Ok(respond(user.context, StatusCode::FORBIDDEN, texts.menu_keys, &body));
     }
     let page = key_list::page(user, query).await?;
     let choices = key_list::choices(user).await?;
@@ -47,7 +47,7 @@ pub async fn show(user: &Authenticated<'_>) -> Result<Answer, Failure> {
             (paging(texts, query, &page))
         }
     };
-    Ok(answer(user.context, StatusCode::OK, texts.menu_keys, &body))
+    Ok(respond(user.context, StatusCode::OK, texts.menu_keys, &body))
 }
 
 fn add_button(texts: &Texts) -> Markup {

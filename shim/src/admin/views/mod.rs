@@ -14,4 +14,4 @@ pub mod problem;
 pub mod sign_in;
 pub mod test;
 
-pub use layout::answer;
+pub use layout::respond;

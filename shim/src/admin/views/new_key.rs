@@ -3,11 +3,11 @@
 use hyper::StatusCode;
 use maud::html;
 
-use super::answer;
+use super::respond;
 use crate::admin::context::Authenticated;
-use crate::admin::response::Answer;
+use crate::admin::response::Response;
 
-pub fn show(user: &Authenticated<'_>, key: &str, replaced: Option<&str>) -> Answer {
+pub fn show(user: &Authenticated<'_>, key: &str, replaced: Option<&str>) -> Response {
     let texts = user.context.texts;
     user.context.will_show_new_key();
     let prefix = key.split('.').next().unwrap_or_default();
@@ -32,5 +32,5 @@ pub fn show(user: &Authenticated<'_>, key: &str, replaced: Option<&str>) -> Answ
             a href="/keys" { (texts.to_the_list) }
         }
     };
-    answer(user.context, StatusCode::OK, texts.key_created_title, &body)
+    respond(user.context, StatusCode::OK, texts.key_created_title, &body)
 }

@@ -4,13 +4,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
 use maud::{Markup, html};
 
-use super::answer;
+use super::respond;
 use crate::admin::context::RequestContext;
 use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
-use crate::admin::response::Answer;
+use crate::admin::response::Response;
 
-pub fn show(context: &RequestContext, failure: Failure) -> Answer {
+pub fn show(context: &RequestContext, failure: Failure) -> Response {
     let texts = context.texts;
     let status = failure.status();
     let here = context.request.here();
@@ -35,11 +35,11 @@ pub fn show(context: &RequestContext, failure: Failure) -> Answer {
             @else if failure != Failure::Misdirected { a href="/keys" { (texts.to_the_list) } }
         }
     };
-    let mut answer = answer(context, status, texts.problem_title, &body);
+    let mut response = respond(context, status, texts.problem_title, &body);
     if again {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    answer
+    response
 }
 
 /// For whoever may not do something: how that is changed, for an administrator to read.

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::answer;
 use super::problem::advice;
+use super::respond;
 use crate::admin::context::RequestContext;
 use crate::admin::cookies::Cookie;
 use crate::admin::db::membership;
@@ -18,7 +18,7 @@ use crate::admin::error::Failure;
 use crate::admin::link;
 use crate::admin::login::Refused;
 use crate::admin::permissions::Rights;
-use crate::admin::response::{Answer, see_other, with_cookie};
+use crate::admin::response::{Response, see_other, with_cookie};
 use crate::admin::session::Session;
 use crate::admin::token;
 
@@ -45,7 +45,7 @@ impl Ended {
     }
 }
 
-pub fn form(context: &RequestContext) -> Answer {
+pub fn form(context: &RequestContext) -> Response {
     let (texts, query) = (context.texts, &context.request.query);
     let ended = Ended::ALL.into_iter().find(|ended| ended.code() == query.get("ended"));
     let why = ended.and_then(|ended| match ended {
@@ -58,7 +58,12 @@ pub fn form(context: &RequestContext) -> Answer {
     show(context, StatusCode::OK, said, query.get("back"))
 }
 
-fn show(context: &RequestContext, status: StatusCode, said: Option<Markup>, back: &str) -> Answer {
+fn show(
+    context: &RequestContext,
+    status: StatusCode,
+    said: Option<Markup>,
+    back: &str,
+) -> Response {
     let texts = context.texts;
     let request = &context.request;
     let role = request.form.get("role");
@@ -83,11 +88,11 @@ fn show(context: &RequestContext, status: StatusCode, said: Option<Markup>, back
             button .main type="submit" { (texts.sign_in) }
         }
     };
-    answer(context, status, texts.sign_in, &body)
+    respond(context, status, texts.sign_in, &body)
 }
 
 /// From a role and its password to a session, by way of Postgres.
-pub async fn sign_in(context: &RequestContext) -> Answer {
+pub async fn sign_in(context: &RequestContext) -> Response {
     let (texts, request, admin) = (context.texts, &context.request, &context.admin);
     let role = request.form.get("role");
     let password = Zeroizing::new(request.form.raw("password").to_owned());
@@ -99,10 +104,10 @@ pub async fn sign_in(context: &RequestContext) -> Answer {
     let attempt = match admin.throttle.attempt(request.client, role, Instant::now()) {
         Ok(attempt) => attempt,
         Err(wait) => {
-            let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
+            let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
             let seconds = HeaderValue::from(wait.as_secs() + 1);
-            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
-            return answer;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            return response;
         }
     };
     let Ok(Ok(_turn)) = timeout(admin.request_time, admin.signing_in.acquire()).await else {
@@ -156,12 +161,12 @@ pub async fn sign_in(context: &RequestContext) -> Answer {
     }
 }
 
-pub fn sign_out(context: &RequestContext) -> Answer {
+pub fn sign_out(context: &RequestContext) -> Response {
     end(context);
-    let mut answer = see_other("/sign-in");
+    let mut response = see_other("/sign-in");
     // Nor is there a way back to a page that the browser has kept (W3C, Clear Site Data).
-    answer.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
-    with_cookie(answer, &Cookie::Session.remove(context.request.secure))
+    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
+    with_cookie(response, &Cookie::Session.remove(context.request.secure))
 }
 
 pub fn end(context: &RequestContext) {
@@ -171,7 +176,7 @@ pub fn end(context: &RequestContext) {
 }
 
 /// To where a session begins anew. A form that was sent is lost, which the page says.
-pub fn again(context: &RequestContext, ended: Option<Ended>) -> Answer {
+pub fn again(context: &RequestContext, ended: Option<Ended>) -> Response {
     let here = context.request.here();
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("back", here);

@@ -5,18 +5,18 @@ use std::net::IpAddr;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
-use super::answer;
+use super::respond;
 use crate::admin::context::Authenticated;
 use crate::admin::error::Failure;
 use crate::admin::lang::Texts;
-use crate::admin::response::Answer;
+use crate::admin::response::Response;
 
-pub async fn form(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+pub async fn form(user: &Authenticated<'_>) -> Result<Response, Failure> {
     allowed(user)?;
     Ok(show(user, &html! {}, None))
 }
 
-pub async fn send(user: &Authenticated<'_>) -> Result<Answer, Failure> {
+pub async fn send(user: &Authenticated<'_>) -> Result<Response, Failure> {
     allowed(user)?;
     let texts = user.context.texts;
     let form = &user.context.request.form;
@@ -45,7 +45,7 @@ fn allowed(user: &Authenticated<'_>) -> Result<(), Failure> {
     if may { Ok(()) } else { Err(Failure::NotAllowed) }
 }
 
-fn show(user: &Authenticated<'_>, result: &Markup, wrong: Option<&str>) -> Answer {
+fn show(user: &Authenticated<'_>, result: &Markup, wrong: Option<&str>) -> Response {
     let texts = user.context.texts;
     let form = &user.context.request.form;
     let body = html! {
@@ -77,7 +77,7 @@ fn show(user: &Authenticated<'_>, result: &Markup, wrong: Option<&str>) -> Answe
         }
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    answer(user.context, status, texts.menu_test, &body)
+    respond(user.context, status, texts.menu_test, &body)
 }
 
 fn verdict_of(texts: &Texts, verdict: Option<&str>) -> Markup {
