@@ -5,14 +5,14 @@ use std::error::Error as _;
 use std::fmt::Display;
 
 use hyper::StatusCode;
-use tokio_postgres::Error;
+
 use tracing::warn;
 
 use crate::admin::lang::Texts;
 
 /// Of a whole request. What is wrong with a field is said beside the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum Error {
     BadRequest,
     TooLarge,
     SlowClient,
@@ -46,10 +46,10 @@ pub enum Failure {
     Internal,
 }
 
-impl Failure {
+impl Error {
     /// By SQLSTATE (PostgreSQL manual, appendix A).
-    pub fn of(error: &Error) -> Self {
-        let failure = match error.code().map(|code| code.code()) {
+    pub fn of(error: &tokio_postgres::Error) -> Self {
+        let kind = match error.code().map(|code| code.code()) {
             None => Self::Away,
             Some("42501") => Self::NotAllowed,
             Some("42704") => Self::NoSuchKey,
@@ -73,7 +73,7 @@ impl Failure {
                 warn!(%error, cause, "the admin page has no connection to the database");
             }
         }
-        failure
+        kind
     }
 
     pub fn internal(error: &dyn Display) -> Self {
@@ -128,8 +128,8 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
         Self::of(&error)
     }
 }

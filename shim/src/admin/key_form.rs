@@ -2,7 +2,6 @@
 //! the field before the database has to.
 
 use apikey_format::{Network, is_scope};
-use tokio_postgres::Error;
 
 use crate::admin::db::key::Key;
 use crate::admin::db::scopes::{self, Scope};
@@ -152,7 +151,7 @@ pub fn sorted(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// What the database has against it, if that is about a field.
-pub fn mistake_of(error: &Error, texts: &Texts) -> Option<Mistake> {
+pub fn mistake_of(error: &tokio_postgres::Error, texts: &Texts) -> Option<Mistake> {
     let said = error.as_db_error()?;
     let (field, sentence) = match said.code().code() {
         "23505" => (Field::Name, texts.name_taken),

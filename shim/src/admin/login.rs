@@ -10,7 +10,7 @@ use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::admin::db::connection::Connection;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 
 /// Postgres cuts longer names, and would take another role than the one that was typed.
 const LONGEST_ROLE: usize = 63;
@@ -29,7 +29,7 @@ pub enum Refused {
     NoPasswordAsked,
     /// It may not connect to this database.
     NotHere,
-    Failed(Failure),
+    Failed(Error),
 }
 
 impl Login {
@@ -85,7 +85,7 @@ impl Login {
         match timeout(self.patience, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(refused(&error)),
-            Err(_) => Err(Refused::Failed(Failure::Away)),
+            Err(_) => Err(Refused::Failed(Error::Away)),
         }
     }
 }
@@ -132,10 +132,10 @@ fn refused(error: &tokio_postgres::Error) -> Refused {
         Some("28P01" | "28000") => Refused::Wrong,
         // insufficient_privilege: no CONNECT on the database.
         Some("42501") => Refused::NotHere,
-        Some(_) => Refused::Failed(Failure::of(error)),
+        Some(_) => Refused::Failed(Error::of(error)),
         // Said by the driver and not by the server: it has no password to send.
         None if said_by_driver(error, "password missing") => Refused::Wrong,
-        None => Refused::Failed(Failure::of(error)),
+        None => Refused::Failed(Error::of(error)),
     }
 }
 

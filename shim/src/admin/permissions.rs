@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::admin::db::connection::Connection;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 
 pub struct Rights {
     names: HashSet<String>,
@@ -40,11 +40,11 @@ SELECT quote_ident(n.nspname) || '.', current_setting('TimeZone'), array(SELECT 
  WHERE e.extname = 'apikey'";
 
 impl Rights {
-    pub async fn of(connection: &Connection) -> Result<Self, Failure> {
-        let row = connection.row(SQL, &[]).await?.ok_or(Failure::NoExtension)?;
+    pub async fn of(connection: &Connection) -> Result<Self, Error> {
+        let row = connection.row(SQL, &[]).await?.ok_or(Error::NoExtension)?;
         // The version that has what the pages use.
         if !row.try_get::<_, bool>(3)? {
-            return Err(Failure::OldExtension);
+            return Err(Error::OldExtension);
         }
         let names: Vec<String> = row.try_get(2)?;
         Ok(Self {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::admin::cookies::Cookie;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::form::Form;
 use crate::admin::hosts;
 use crate::admin::lang::Language;
@@ -74,13 +74,13 @@ impl Request {
         headers: &HeaderMap,
         body: Incoming,
         patience: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         if self.method == Method::POST {
             let form = timeout(patience, read_form(headers, body)).await;
-            self.form = form.unwrap_or(Err(Failure::SlowClient))?;
+            self.form = form.unwrap_or(Err(Error::SlowClient))?;
         }
         match self.form.has_nul() || self.query.has_nul() {
-            true => Err(Failure::BadRequest),
+            true => Err(Error::BadRequest),
             false => Ok(()),
         }
     }
@@ -92,16 +92,16 @@ impl Request {
     }
 }
 
-async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Form, Failure> {
+async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Form, Error> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = kind.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Failure::BadRequest);
+        return Err(Error::BadRequest);
     }
     match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(body) => Ok(Form::parse(&body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge),
-        Err(_) => Err(Failure::BadRequest),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge),
+        Err(_) => Err(Error::BadRequest),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::admin::context::{Authenticated, RequestContext};
 use crate::admin::cookies::Cookie;
 use crate::admin::db::connection::Connection;
 use crate::admin::db::membership;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::lang::Language;
 use crate::admin::link;
 use crate::admin::login::Refused;
@@ -41,7 +41,7 @@ pub async fn respond(
     let welcome = is_welcome(&admin, place, &request);
     let readable = match welcome {
         Ok(()) => request.read_form(&head.headers, body, admin.header_time).await,
-        Err(failure) => Err(failure),
+        Err(error) => Err(error),
     };
     // Until here the client kept us waiting, if anybody did.
     let _answering = place.answering();
@@ -55,15 +55,15 @@ pub async fn respond(
     let answering = tokio::spawn(async move {
         let outcome = match readable {
             Ok(()) => route(&mut context).await,
-            Err(failure) => Err(failure),
+            Err(error) => Err(error),
         };
-        outcome.unwrap_or_else(|failure| problem::show(&context, failure))
+        outcome.unwrap_or_else(|error| problem::show(&context, error))
     });
     let mut response = match answering.await {
         Ok(response) => response,
         Err(error) => {
-            let failure = Failure::internal(&error);
-            page(failure.status(), html! { p { (failure.sentence(texts)) } })
+            let error = Error::internal(&error);
+            page(error.status(), html! { p { (error.sentence(texts)) } })
         }
     };
     if place.is_ending() {
@@ -74,26 +74,26 @@ pub async fn respond(
     response
 }
 
-fn is_welcome(admin: &Admin, place: &Place, request: &Request) -> Result<(), Failure> {
+fn is_welcome(admin: &Admin, place: &Place, request: &Request) -> Result<(), Error> {
     match &request.host {
-        _ if place.is_turned_away() => Err(Failure::Crowded),
-        None => Err(Failure::BadRequest),
-        Some(host) if !admin.hosts.include(host) => Err(Failure::Misdirected),
+        _ if place.is_turned_away() => Err(Error::Crowded),
+        None => Err(Error::BadRequest),
+        Some(host) if !admin.hosts.include(host) => Err(Error::Misdirected),
         Some(_) => Ok(()),
     }
 }
 
-async fn route(context: &mut RequestContext) -> Result<Response, Failure> {
+async fn route(context: &mut RequestContext) -> Result<Response, Error> {
     let path = context.request.path.clone();
     let is_post = context.request.method == Method::POST;
     if !is_post && ![Method::GET, Method::HEAD].contains(&context.request.method) {
-        return Err(Failure::MethodNotAllowed);
+        return Err(Error::MethodNotAllowed);
     }
     if let Some(asset) = asset(&path) {
-        return if is_post { Err(Failure::MethodNotAllowed) } else { Ok(asset) };
+        return if is_post { Err(Error::MethodNotAllowed) } else { Ok(asset) };
     }
     if is_post && context.request.from_another_site {
-        return Err(Failure::Forged);
+        return Err(Error::Forged);
     }
     match (path.as_str(), is_post) {
         ("/sign-in", false) if context.session.is_some() => Ok(see_other("/keys")),
@@ -133,14 +133,14 @@ async fn route(context: &mut RequestContext) -> Result<Response, Failure> {
     }
 }
 
-fn has_token(context: &RequestContext, expected: Option<&str>) -> Result<(), Failure> {
+fn has_token(context: &RequestContext, expected: Option<&str>) -> Result<(), Error> {
     let sent = context.request.form.get("csrf");
     let same = expected.is_some_and(|expected| token::same(sent, expected));
-    if same { Ok(()) } else { Err(Failure::Forged) }
+    if same { Ok(()) } else { Err(Error::Forged) }
 }
 
-fn language(context: &RequestContext) -> Result<Response, Failure> {
-    let language = Language::named(context.request.form.get("lang")).ok_or(Failure::BadRequest)?;
+fn language(context: &RequestContext) -> Result<Response, Error> {
+    let language = Language::named(context.request.form.get("lang")).ok_or(Error::BadRequest)?;
     let cookie = Cookie::Language.set(language.code(), context.request.secure);
     Ok(with_cookie(see_other(link::back(context.request.form.get("back"))), &cookie))
 }
@@ -149,14 +149,14 @@ fn language(context: &RequestContext) -> Result<Response, Failure> {
 async fn with_connection(
     context: &mut RequestContext,
     session: &Session,
-) -> Result<Response, Failure> {
+) -> Result<Response, Error> {
     let limit = context.admin.request_time;
-    let Ok(_turn) = session.requests.try_acquire() else { return Err(Failure::Crowded) };
-    let mut kept = timeout(limit, session.connection.lock()).await.map_err(|_| Failure::TooSlow)?;
+    let Ok(_turn) = session.requests.try_acquire() else { return Err(Error::Crowded) };
+    let mut kept = timeout(limit, session.connection.lock()).await.map_err(|_| Error::TooSlow)?;
     let opened = timeout(limit, open(&context.admin, session, kept.take())).await;
-    let (connection, rights) = match opened.unwrap_or(Err(Refused::Failed(Failure::TooSlow))) {
+    let (connection, rights) = match opened.unwrap_or(Err(Refused::Failed(Error::TooSlow))) {
         Ok(opened) => opened,
-        Err(Refused::Failed(failure)) => return Err(failure),
+        Err(Refused::Failed(error)) => return Err(error),
         // The role is gone, or has another password: whoever has the session must prove himself again.
         Err(Refused::Wrong | Refused::NotHere | Refused::NoPasswordAsked) => {
             sign_in::end(context);
@@ -169,11 +169,11 @@ async fn with_connection(
     }
     context.rights = Some(rights);
     let outcome = {
-        let Some(rights) = &context.rights else { return Err(Failure::Internal) };
+        let Some(rights) = &context.rights else { return Err(Error::Internal) };
         let user = Authenticated { context, session, rights, connection: &connection };
         timeout(limit, page_of(&user)).await
     };
-    if let Ok(Err(Failure::NotAllowed)) = outcome {
+    if let Ok(Err(Error::NotAllowed)) = outcome {
         context.remedy = membership::remedy(&connection).await;
     }
     match outcome {
@@ -184,7 +184,7 @@ async fn with_connection(
             }
             outcome
         }
-        Err(_) => Err(Failure::TooSlow),
+        Err(_) => Err(Error::TooSlow),
     }
 }
 
@@ -200,8 +200,8 @@ async fn open(
     if let Some(connection) = kept.filter(is_good) {
         match Rights::of(&connection).await {
             Ok(rights) => return Ok((connection, rights)),
-            Err(Failure::Away) => {}
-            Err(failure) => return Err(Refused::Failed(failure)),
+            Err(Error::Away) => {}
+            Err(error) => return Err(Refused::Failed(error)),
         }
     }
     let connection = admin.login.sign_in(&session.role, &session.password, session.client).await?;
@@ -209,7 +209,7 @@ async fn open(
     Ok((connection, rights))
 }
 
-async fn page_of(user: &Authenticated<'_>) -> Result<Response, Failure> {
+async fn page_of(user: &Authenticated<'_>) -> Result<Response, Error> {
     let request = &user.context.request;
     let is_post = request.method == Method::POST;
     let path: Vec<_> = request.path.split('/').skip(1).collect();
@@ -231,7 +231,7 @@ async fn page_of(user: &Authenticated<'_>) -> Result<Response, Failure> {
         (["events"], false) => audit::of_all(user).await,
         (["test"], false) => test::form(user).await,
         (["test"], true) => test::send(user).await,
-        (["keys" | "events" | "test", ..], true) => Err(Failure::MethodNotAllowed),
-        _ => Err(Failure::NotFound),
+        (["keys" | "events" | "test", ..], true) => Err(Error::MethodNotAllowed),
+        _ => Err(Error::NotFound),
     }
 }

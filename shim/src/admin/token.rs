@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use subtle::ConstantTimeEq;
 
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 
 /// 256 bits from the operating system, in hexadecimal.
-pub fn random() -> Result<String, Failure> {
+pub fn random() -> Result<String, Error> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::internal(&error))?;
+    getrandom::fill(&mut bytes).map_err(|error| Error::internal(&error))?;
     Ok(bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

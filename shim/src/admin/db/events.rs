@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::moment;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 
 pub const PAGE: i64 = 50;
 
@@ -24,7 +24,7 @@ pub async fn page(
     user: &Authenticated<'_>,
     prefix: &str,
     number: i64,
-) -> Result<(Vec<Event>, bool), Failure> {
+) -> Result<(Vec<Event>, bool), Error> {
     let of_key = if prefix.is_empty() { "$1 = ''" } else { "e.prefix = $1" };
     let sql = format!(
         "SELECT {}, e.action, e.prefix, e.changed::text, e.session_role,

@@ -5,7 +5,7 @@ use tokio_postgres::{Error, Row};
 
 use crate::admin::context::Authenticated;
 use crate::admin::db::connection::Connection;
-use crate::admin::error::Failure;
+
 use crate::admin::key_form::is_moment;
 
 /// A time in this format, or in Postgres's own words where it is infinite or before our era.
@@ -128,12 +128,19 @@ impl Key {
 }
 
 /// The key and its version.
-pub async fn find(user: &Authenticated<'_>, prefix: &str) -> Result<(Key, String), Failure> {
+pub async fn find(
+    user: &Authenticated<'_>,
+    prefix: &str,
+) -> Result<(Key, String), crate::admin::error::Error> {
     let sql = format!(
         "SELECT {VERSION}, {COLUMNS} FROM {}apikeys AS k WHERE k.prefix = $1",
         user.rights.schema
     );
-    let row = user.connection.row(&sql, &[Some(prefix)]).await?.ok_or(Failure::NoSuchKey)?;
+    let row = user
+        .connection
+        .row(&sql, &[Some(prefix)])
+        .await?
+        .ok_or(crate::admin::error::Error::NoSuchKey)?;
     Ok((Key::from_row(&row, 1)?, row.try_get(0)?))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::Key;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::form::Form;
 
 pub const PAGE: i64 = 50;
@@ -29,7 +29,7 @@ impl Page {
 
 /// Each filter that is empty lets everything pass. A scope is looked for in all three shapes of auth, where an
 /// object's member counts if it is true.
-pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Failure> {
+pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Error> {
     let number = page_number(query);
     let sql = format!(
         "SELECT count(*) OVER (), {} FROM {}apikeys AS k
@@ -58,13 +58,13 @@ pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Failur
 }
 
 /// What the filters may choose from: some owners and tenants.
-pub async fn choices(user: &Authenticated<'_>) -> Result<[Vec<String>; 2], Failure> {
+pub async fn choices(user: &Authenticated<'_>) -> Result<[Vec<String>; 2], Error> {
     let schema = &user.rights.schema;
     let sql = format!(
         "SELECT array(SELECT DISTINCT k.owner FROM {schema}apikeys AS k ORDER BY 1 LIMIT 200), \
                 array(SELECT DISTINCT k.tenant FROM {schema}apikeys AS k WHERE k.tenant <> '' ORDER BY 1 LIMIT 200)"
     );
-    let row = user.connection.row(&sql, &[]).await?.ok_or(Failure::Internal)?;
+    let row = user.connection.row(&sql, &[]).await?.ok_or(Error::Internal)?;
     Ok([row.try_get(0)?, row.try_get(1)?])
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::admin::context::Authenticated;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 
 pub struct Scope {
     pub name: String,
@@ -11,7 +11,7 @@ pub struct Scope {
 }
 
 /// Empty where none are kept, or where the role may not read them: then any may be typed.
-pub async fn known(user: &Authenticated<'_>) -> Result<Vec<Scope>, Failure> {
+pub async fn known(user: &Authenticated<'_>) -> Result<Vec<Scope>, Error> {
     if !user.rights.scopes() {
         return Ok(Vec::new());
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::session::Session;
 use crate::admin::token;
 
@@ -38,7 +38,7 @@ impl<S> Sessions<S> {
     }
 
     /// The name of a new session. Where there are too many, one ends for it.
-    pub fn begin(&self, role: &str, session: S, now: Instant) -> Result<String, Failure> {
+    pub fn begin(&self, role: &str, session: S, now: Instant) -> Result<String, Error> {
         let id = token::random()?;
         let mut entries = self.entries();
         entries.retain(|_, entry| self.lasts(entry, now));

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::new_key;
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::link;
 use crate::admin::response::{Response, see_other};
 use crate::admin::session::Notice;
@@ -14,14 +14,14 @@ use crate::admin::token;
 /// In seconds. None at all comes first: a key is often rotated because it leaked.
 const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
 
-pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
+pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     let form = &user.context.request.form;
     let (grace, once) = (form.get("grace"), form.get("once"));
     if !GRACES.contains(&grace) || !token::has_shape(once) {
-        return Err(Failure::BadRequest);
+        return Err(Error::BadRequest);
     }
     if !user.session.is_first(once) {
-        return Err(Failure::SentBefore);
+        return Err(Error::SentBefore);
     }
     match key::rotate(user, prefix, grace).await {
         Ok(fresh) => Ok(new_key::show(user, &fresh, Some(prefix))),
@@ -34,28 +34,28 @@ pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Response, 
     }
 }
 
-pub async fn disable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
+pub async fn disable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     let now = key::disable(user, prefix).await?;
     done(user, prefix, if now { Notice::Disabled } else { Notice::DisabledBefore })
 }
 
-pub async fn enable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
+pub async fn enable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     let now = key::enable(user, prefix).await?;
     done(user, prefix, if now { Notice::Enabled } else { Notice::EnabledBefore })
 }
 
-pub async fn revoke(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
+pub async fn revoke(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     let now = key::revoke(user, prefix, user.context.request.form.get("reason")).await?;
     done(user, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
 }
 
-fn done(user: &Authenticated<'_>, prefix: &str, notice: Notice) -> Result<Response, Failure> {
+fn done(user: &Authenticated<'_>, prefix: &str, notice: Notice) -> Result<Response, Error> {
     user.session.notify(notice);
     Ok(see_other(&link::key(prefix)))
 }
 
 /// Those that the role may do, and that the key is fit for.
-pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Failure> {
+pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Error> {
     let (texts, rights) = (user.context.texts, user.rights);
     let form = |action: &str, inner: Markup| {
         html! {

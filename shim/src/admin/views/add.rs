@@ -8,18 +8,18 @@ use super::{new_key, respond};
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, NewKey};
 use crate::admin::db::scopes::{self, Scope};
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
 use crate::admin::response::Response;
 use crate::admin::token;
 
-pub async fn form(user: &Authenticated<'_>) -> Result<Response, Failure> {
+pub async fn form(user: &Authenticated<'_>) -> Result<Response, Error> {
     allowed(user)?;
     let known = scopes::known(user).await?;
     show(user, &Input::default(), &[], &known)
 }
 
-pub async fn send(user: &Authenticated<'_>) -> Result<Response, Failure> {
+pub async fn send(user: &Authenticated<'_>) -> Result<Response, Error> {
     allowed(user)?;
     let texts = user.context.texts;
     let known = scopes::known(user).await?;
@@ -41,7 +41,7 @@ pub async fn send(user: &Authenticated<'_>) -> Result<Response, Failure> {
 pub async fn create(
     user: &Authenticated<'_>,
     input: &Input,
-) -> Result<Result<String, Mistake>, Failure> {
+) -> Result<Result<String, Mistake>, Error> {
     let auth = scopes::auth(&input.scopes(), None).to_string();
     create_with(user, input, &auth).await
 }
@@ -50,13 +50,13 @@ pub async fn create_with(
     user: &Authenticated<'_>,
     input: &Input,
     auth: &str,
-) -> Result<Result<String, Mistake>, Failure> {
+) -> Result<Result<String, Mistake>, Error> {
     let once = user.context.request.form.get("once");
     if !token::has_shape(once) {
-        return Err(Failure::BadRequest);
+        return Err(Error::BadRequest);
     }
     if !user.session.is_first(once) {
-        return Err(Failure::SentBefore);
+        return Err(Error::SentBefore);
     }
     let networks = input.networks();
     let new = NewKey {
@@ -81,8 +81,8 @@ pub async fn create_with(
     }
 }
 
-fn allowed(user: &Authenticated<'_>) -> Result<(), Failure> {
-    if user.rights.create() { Ok(()) } else { Err(Failure::NotAllowed) }
+fn allowed(user: &Authenticated<'_>) -> Result<(), Error> {
+    if user.rights.create() { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
 fn show(
@@ -90,7 +90,7 @@ fn show(
     input: &Input,
     mistakes: &[Mistake],
     known: &[Scope],
-) -> Result<Response, Failure> {
+) -> Result<Response, Error> {
     let texts = user.context.texts;
     let fields = Fields { texts, input, mistakes, known, theirs: None };
     let body = html! {

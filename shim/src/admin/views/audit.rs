@@ -9,26 +9,26 @@ use super::respond;
 use crate::admin::context::Authenticated;
 use crate::admin::db::events::{self, Event};
 use crate::admin::db::key_list::page_number;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::lang::Texts;
 use crate::admin::link;
 use crate::admin::response::Response;
 
-pub async fn of_key(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
+pub async fn of_key(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     if !is_prefix(prefix) {
-        return Err(Failure::NotFound);
+        return Err(Error::NotFound);
     }
     let title = format!("{} {prefix}", user.context.texts.trail_of);
     show(user, prefix, &title).await
 }
 
-pub async fn of_all(user: &Authenticated<'_>) -> Result<Response, Failure> {
+pub async fn of_all(user: &Authenticated<'_>) -> Result<Response, Error> {
     show(user, "", user.context.texts.menu_events).await
 }
 
-async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Response, Failure> {
+async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Response, Error> {
     if !user.rights.events() {
-        return Err(Failure::NotAllowed);
+        return Err(Error::NotAllowed);
     }
     let texts = user.context.texts;
     let number = page_number(&user.context.request.query);

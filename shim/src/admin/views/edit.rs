@@ -8,7 +8,7 @@ use super::{add, new_key};
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Changes, Key};
 use crate::admin::db::scopes::{self, Scope};
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
 use crate::admin::link;
 use crate::admin::response::{Response, see_other};
@@ -26,9 +26,9 @@ pub struct Form<'a> {
 
 /// Changes are saved only on what the form showed. Then the box: it ends the key of a live entry, and makes a new
 /// one for an entry whose key is revoked.
-pub async fn send(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
+pub async fn send(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     if !user.rights.edit() {
-        return Err(Failure::NotAllowed);
+        return Err(Error::NotAllowed);
     }
     let texts = user.context.texts;
     let (key, version) = find(user, prefix).await?;
@@ -125,7 +125,7 @@ pub fn form(
     key: &Key,
     known: &[Scope],
     form: &Form<'_>,
-) -> Result<Markup, Failure> {
+) -> Result<Markup, Error> {
     let texts = user.context.texts;
     let fields =
         Fields { texts, input: form.input, mistakes: form.mistakes, known, theirs: form.theirs };

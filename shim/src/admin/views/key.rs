@@ -9,23 +9,23 @@ use super::{actions, list, respond};
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
 use crate::admin::db::scopes::{self, Scope};
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::key_form::Input;
 use crate::admin::response::Response;
 
-pub async fn show(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Failure> {
+pub async fn show(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     let (key, version) = find(user, prefix).await?;
     let known = scopes::known(user).await?;
     let form = Form { input: &Input::of_key(&key), mistakes: &[], theirs: None, version: &version };
     page(user, &key, &known, &form)
 }
 
-pub async fn find(user: &Authenticated<'_>, prefix: &str) -> Result<(Key, String), Failure> {
+pub async fn find(user: &Authenticated<'_>, prefix: &str) -> Result<(Key, String), Error> {
     if !is_prefix(prefix) {
-        return Err(Failure::NotFound);
+        return Err(Error::NotFound);
     }
     if !user.rights.list() {
-        return Err(Failure::NotAllowed);
+        return Err(Error::NotAllowed);
     }
     key::find(user, prefix).await
 }
@@ -36,7 +36,7 @@ pub fn page(
     key: &Key,
     known: &[Scope],
     form: &Form<'_>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Error> {
     let texts = user.context.texts;
     let body = html! {
         @if let Some(notice) = user.session.take_notice() {

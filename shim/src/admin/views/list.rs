@@ -11,13 +11,13 @@ use crate::admin::db::key::Key;
 use crate::admin::db::key_list::{self, Page};
 use crate::admin::db::membership;
 use crate::admin::db::scopes::{self, Scope};
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::form::Form;
 use crate::admin::lang::Texts;
 use crate::admin::link::{self, with_query};
 use crate::admin::response::{Response, see_other};
 
-pub async fn show(user: &Authenticated<'_>) -> Result<Response, Failure> {
+pub async fn show(user: &Authenticated<'_>) -> Result<Response, Error> {
     let texts = user.context.texts;
     let query = &user.context.request.query;
     if let Some(prefix) = prefix_of_key(query.get("q")) {

@@ -6,33 +6,33 @@ use maud::{Markup, html};
 
 use super::respond;
 use crate::admin::context::RequestContext;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::lang::Texts;
 use crate::admin::response::Response;
 
-pub fn show(context: &RequestContext, failure: Failure) -> Response {
+pub fn show(context: &RequestContext, error: Error) -> Response {
     let texts = context.texts;
-    let status = failure.status();
+    let status = error.status();
     let here = context.request.here();
     let again = status == StatusCode::SERVICE_UNAVAILABLE;
     let is_post = context.request.method == Method::POST;
     let role = context.session.as_ref().map(|session| session.role.as_str());
     let body = html! {
         div .notice .bad role="alert" {
-            p { (failure.sentence(texts)) }
+            p { (error.sentence(texts)) }
             @if again && is_post { p { (texts.send_again) } }
             @if again && role.is_some() { p { (texts.stay_signed_in) } }
-            @if let (Failure::NotAllowed, Some(role)) = (failure, role) {
+            @if let (Error::NotAllowed, Some(role)) = (error, role) {
                 p { (texts.signed_in_as) " " strong { (role) } "." }
                 (advice(texts, context.remedy.as_deref()))
             }
-            @if let (Failure::Misdirected, Some(host)) = (failure, &context.request.host) {
+            @if let (Error::Misdirected, Some(host)) = (error, &context.request.host) {
                 pre { "--admin-host " (host) }
             }
         }
         p {
             @if again && !is_post { a .button href=(here) { (texts.try_again) } }
-            @else if failure != Failure::Misdirected { a href="/keys" { (texts.to_the_list) } }
+            @else if error != Error::Misdirected { a href="/keys" { (texts.to_the_list) } }
         }
     };
     let mut response = respond(context, status, texts.problem_title, &body);

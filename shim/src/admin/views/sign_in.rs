@@ -14,7 +14,7 @@ use super::respond;
 use crate::admin::context::RequestContext;
 use crate::admin::cookies::Cookie;
 use crate::admin::db::membership;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::link;
 use crate::admin::login::Refused;
 use crate::admin::permissions::Rights;
@@ -99,7 +99,7 @@ pub async fn sign_in(context: &RequestContext) -> Response {
     let back = link::back(request.form.get("back"));
     let refuse =
         |status, sentence: &str| show(context, status, Some(html! { p { (sentence) } }), back);
-    let fail = |failure: Failure| refuse(failure.status(), failure.sentence(texts));
+    let fail = |error: Error| refuse(error.status(), error.sentence(texts));
 
     let attempt = match admin.throttle.attempt(request.client, role, Instant::now()) {
         Ok(attempt) => attempt,
@@ -112,7 +112,7 @@ pub async fn sign_in(context: &RequestContext) -> Response {
     };
     let Ok(Ok(_turn)) = timeout(admin.request_time, admin.signing_in.acquire()).await else {
         admin.throttle.succeeded(attempt);
-        return fail(Failure::TooSlow);
+        return fail(Error::TooSlow);
     };
     let connection = match admin.login.sign_in(role, &password, request.client).await {
         Ok(connection) => connection,
@@ -127,23 +127,23 @@ pub async fn sign_in(context: &RequestContext) -> Response {
             return match refused {
                 Refused::NoPasswordAsked => refuse(StatusCode::FORBIDDEN, texts.no_password_asked),
                 Refused::NotHere => refuse(StatusCode::FORBIDDEN, texts.not_this_database),
-                Refused::Failed(failure) => fail(failure),
+                Refused::Failed(error) => fail(error),
                 Refused::Wrong => refuse(StatusCode::FORBIDDEN, texts.wrong_password),
             };
         }
     };
     // A session is for whoever has something to do here. Nobody else takes up a place, nor signs in time and again.
     let rights = timeout(admin.request_time, Rights::of(&connection)).await;
-    match rights.unwrap_or(Err(Failure::TooSlow)) {
+    match rights.unwrap_or(Err(Error::TooSlow)) {
         Ok(rights) if rights.any() => admin.throttle.succeeded(attempt),
         Ok(_) => {
             let remedy = membership::remedy(&connection).await;
             let said = html! { p { (texts.no_rights) } (advice(texts, remedy.as_deref())) };
             return show(context, StatusCode::FORBIDDEN, Some(said), back);
         }
-        Err(failure) => {
+        Err(error) => {
             admin.throttle.succeeded(attempt);
-            return fail(failure);
+            return fail(error);
         }
     }
     // One that was there before is of no more use.
@@ -157,7 +157,7 @@ pub async fn sign_in(context: &RequestContext) -> Response {
             info!(role, client = %request.client, "signed in to the admin page");
             with_cookie(see_other(back), &Cookie::Session.set(&id, request.secure))
         }
-        Err(failure) => super::problem::show(context, failure),
+        Err(error) => super::problem::show(context, error),
     }
 }
 
@@ -187,7 +187,7 @@ pub fn again(context: &RequestContext, ended: Option<Ended>) -> Response {
 }
 
 /// Every visitor without one gets a token that the form to sign in has to bring along.
-pub fn with_token(context: &mut RequestContext) -> Result<Option<String>, Failure> {
+pub fn with_token(context: &mut RequestContext) -> Result<Option<String>, Error> {
     if context.request.sign_in.as_deref().is_some_and(token::has_shape) {
         return Ok(None);
     }

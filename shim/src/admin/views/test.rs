@@ -7,16 +7,16 @@ use maud::{Markup, html};
 
 use super::respond;
 use crate::admin::context::Authenticated;
-use crate::admin::error::Failure;
+use crate::admin::error::Error;
 use crate::admin::lang::Texts;
 use crate::admin::response::Response;
 
-pub async fn form(user: &Authenticated<'_>) -> Result<Response, Failure> {
+pub async fn form(user: &Authenticated<'_>) -> Result<Response, Error> {
     allowed(user)?;
     Ok(show(user, &html! {}, None))
 }
 
-pub async fn send(user: &Authenticated<'_>) -> Result<Response, Failure> {
+pub async fn send(user: &Authenticated<'_>) -> Result<Response, Error> {
     allowed(user)?;
     let texts = user.context.texts;
     let form = &user.context.request.form;
@@ -40,9 +40,9 @@ pub async fn send(user: &Authenticated<'_>) -> Result<Response, Failure> {
     Ok(show(user, &result, None))
 }
 
-fn allowed(user: &Authenticated<'_>) -> Result<(), Failure> {
+fn allowed(user: &Authenticated<'_>) -> Result<(), Error> {
     let may = user.rights.check() || user.rights.explain();
-    if may { Ok(()) } else { Err(Failure::NotAllowed) }
+    if may { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
 fn show(user: &Authenticated<'_>, result: &Markup, wrong: Option<&str>) -> Response {
