@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::admin::Admin;
 use crate::admin::db::connection::Connection;
 use crate::admin::lang::Texts;
-use crate::admin::permissions::Rights;
+use crate::admin::permissions::Permissions;
 use crate::admin::request::Request;
 use crate::admin::session::Session;
 
@@ -16,7 +16,7 @@ pub struct RequestContext {
     pub request: Request,
     pub texts: &'static Texts,
     pub session: Option<Arc<Session>>,
-    pub rights: Option<Rights>,
+    pub permissions: Option<Permissions>,
     /// What an administrator can run where a right is missing that the role was meant to have.
     pub remedy: Option<String>,
     shows_new_key: AtomicBool,
@@ -30,7 +30,7 @@ impl RequestContext {
             request,
             texts,
             session,
-            rights: None,
+            permissions: None,
             remedy: None,
             shows_new_key: AtomicBool::new(false),
         }
@@ -49,6 +49,6 @@ impl RequestContext {
 pub struct Authenticated<'a> {
     pub context: &'a RequestContext,
     pub session: &'a Session,
-    pub rights: &'a Rights,
+    pub permissions: &'a Permissions,
     pub connection: &'a Connection,
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use crate::admin::db::connection::Connection;
 use crate::admin::error::Error;
 
-pub struct Rights {
+pub struct Permissions {
     names: HashSet<String>,
     /// Of the extension's views, quoted. What its functions do is done in the schema apikey.
     pub schema: String,
@@ -39,7 +39,7 @@ SELECT quote_ident(n.nspname) || '.', current_setting('TimeZone'), array(SELECT 
   FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
  WHERE e.extname = 'apikey'";
 
-impl Rights {
+impl Permissions {
     pub async fn of(connection: &Connection) -> Result<Self, Error> {
         let row = connection.row(SQL, &[]).await?.ok_or(Error::NoExtension)?;
         // The version that has what the pages use.

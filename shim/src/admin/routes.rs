@@ -19,7 +19,7 @@ use crate::admin::error::Error;
 use crate::admin::lang::Language;
 use crate::admin::link;
 use crate::admin::login::Refused;
-use crate::admin::permissions::Rights;
+use crate::admin::permissions::Permissions;
 use crate::admin::request::Request;
 use crate::admin::response::{Response, asset, page, see_other, with_cookie};
 use crate::admin::session::Session;
@@ -154,7 +154,7 @@ async fn with_connection(
     let Ok(_turn) = session.requests.try_acquire() else { return Err(Error::Crowded) };
     let mut kept = timeout(limit, session.connection.lock()).await.map_err(|_| Error::TooSlow)?;
     let opened = timeout(limit, open(&context.admin, session, kept.take())).await;
-    let (connection, rights) = match opened.unwrap_or(Err(Refused::Failed(Error::TooSlow))) {
+    let (connection, permissions) = match opened.unwrap_or(Err(Refused::Failed(Error::TooSlow))) {
         Ok(opened) => opened,
         Err(Refused::Failed(error)) => return Err(error),
         // The role is gone, or has another password: whoever has the session must prove himself again.
@@ -163,14 +163,14 @@ async fn with_connection(
             return Ok(sign_in::again(context, Some(Ended::Refused)));
         }
     };
-    if !rights.any() {
+    if !permissions.any() {
         sign_in::end(context);
         return Ok(sign_in::again(context, Some(Ended::WithoutRights)));
     }
-    context.rights = Some(rights);
+    context.permissions = Some(permissions);
     let outcome = {
-        let Some(rights) = &context.rights else { return Err(Error::Internal) };
-        let user = Authenticated { context, session, rights, connection: &connection };
+        let Some(permissions) = &context.permissions else { return Err(Error::Internal) };
+        let user = Authenticated { context, session, permissions, connection: &connection };
         timeout(limit, page_of(&user)).await
     };
     if let Ok(Err(Error::NotAllowed)) = outcome {
@@ -195,18 +195,18 @@ async fn open(
     admin: &Admin,
     session: &Session,
     kept: Option<Connection>,
-) -> Result<(Connection, Rights), Refused> {
+) -> Result<(Connection, Permissions), Refused> {
     let is_good = |kept: &Connection| !kept.is_closed() && kept.age(Instant::now()) < admin.recheck;
     if let Some(connection) = kept.filter(is_good) {
-        match Rights::of(&connection).await {
-            Ok(rights) => return Ok((connection, rights)),
+        match Permissions::of(&connection).await {
+            Ok(permissions) => return Ok((connection, permissions)),
             Err(Error::Away) => {}
             Err(error) => return Err(Refused::Failed(error)),
         }
     }
     let connection = admin.login.sign_in(&session.role, &session.password, session.client).await?;
-    let rights = Rights::of(&connection).await.map_err(Refused::Failed)?;
-    Ok((connection, rights))
+    let permissions = Permissions::of(&connection).await.map_err(Refused::Failed)?;
+    Ok((connection, permissions))
 }
 
 async fn page_of(user: &Authenticated<'_>) -> Result<Response, Error> {

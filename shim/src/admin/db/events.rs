@@ -31,7 +31,7 @@ pub async fn page(
                 e.acting_role, host(e.client_address), e.application_name
            FROM {}apikey_events AS e WHERE {of_key} ORDER BY e.at DESC, e.id LIMIT {} OFFSET {}",
         moment!("e.at", "YYYY-MM-DD HH24:MI:SS"),
-        user.rights.schema,
+        user.permissions.schema,
         PAGE + 1,
         (number - 1) * PAGE,
     );

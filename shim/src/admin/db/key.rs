@@ -134,7 +134,7 @@ pub async fn find(
 ) -> Result<(Key, String), crate::admin::error::Error> {
     let sql = format!(
         "SELECT {VERSION}, {COLUMNS} FROM {}apikeys AS k WHERE k.prefix = $1",
-        user.rights.schema
+        user.permissions.schema
     );
     let row = user
         .connection

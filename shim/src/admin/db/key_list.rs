@@ -42,7 +42,7 @@ pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Error>
                  OR k.auth @> jsonb_build_object($5, true))
           ORDER BY {}, k.prefix LIMIT {PAGE} OFFSET {}",
         Key::columns(),
-        user.rights.schema,
+        user.permissions.schema,
         order(query.get("sort")),
         (number - 1) * PAGE,
     );
@@ -59,7 +59,7 @@ pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Error>
 
 /// What the filters may choose from: some owners and tenants.
 pub async fn choices(user: &Authenticated<'_>) -> Result<[Vec<String>; 2], Error> {
-    let schema = &user.rights.schema;
+    let schema = &user.permissions.schema;
     let sql = format!(
         "SELECT array(SELECT DISTINCT k.owner FROM {schema}apikeys AS k ORDER BY 1 LIMIT 200), \
                 array(SELECT DISTINCT k.tenant FROM {schema}apikeys AS k WHERE k.tenant <> '' ORDER BY 1 LIMIT 200)"

@@ -12,7 +12,7 @@ pub struct Scope {
 
 /// Empty where none are kept, or where the role may not read them: then any may be typed.
 pub async fn known(user: &Authenticated<'_>) -> Result<Vec<Scope>, Error> {
-    if !user.rights.scopes() {
+    if !user.permissions.scopes() {
         return Ok(Vec::new());
     }
     let sql = "SELECT s.name, s.description FROM apikey.scope AS s ORDER BY s.name LIMIT 500";

@@ -56,7 +56,7 @@ fn done(user: &Authenticated<'_>, prefix: &str, notice: Notice) -> Result<Respon
 
 /// Those that the role may do, and that the key is fit for.
 pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Error> {
-    let (texts, rights) = (user.context.texts, user.rights);
+    let (texts, permissions) = (user.context.texts, user.permissions);
     let form = |action: &str, inner: Markup| {
         html! {
             form .card method="post" action={ "/keys/" (key.prefix) "/" (action) } {
@@ -68,7 +68,7 @@ pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Error> {
     let once = token::random()?;
     let live = !key.is_revoked();
     Ok(html! {
-        @if rights.rotate() && key.can_rotate() {
+        @if permissions.rotate() && key.can_rotate() {
             section aria-labelledby="rotate" {
                 h2 #rotate { (texts.rotate) }
                 (form("rotate", html! {
@@ -86,19 +86,19 @@ pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Error> {
                 }))
             }
         }
-        @if live && rights.disable() && key.disabled_at.is_none() {
+        @if live && permissions.disable() && key.disabled_at.is_none() {
             section aria-labelledby="disable" {
                 h2 #disable { (texts.disable) }
                 (form("disable", html! { p { (texts.disable_hint) } button type="submit" { (texts.disable) } }))
             }
         }
-        @if live && rights.enable() && key.disabled_at.is_some() {
+        @if live && permissions.enable() && key.disabled_at.is_some() {
             section aria-labelledby="enable" {
                 h2 #enable { (texts.enable) }
                 (form("enable", html! { p { (texts.enable_hint) } button type="submit" { (texts.enable) } }))
             }
         }
-        @if live && rights.revoke() {
+        @if live && permissions.revoke() {
             section aria-labelledby="revoke" {
                 h2 #revoke { (texts.revoke) }
                 (form("revoke", html! {

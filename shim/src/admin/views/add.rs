@@ -82,7 +82,7 @@ pub async fn create_with(
 }
 
 fn allowed(user: &Authenticated<'_>) -> Result<(), Error> {
-    if user.rights.create() { Ok(()) } else { Err(Error::NotAllowed) }
+    if user.permissions.create() { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
 fn show(

@@ -27,7 +27,7 @@ pub async fn of_all(user: &Authenticated<'_>) -> Result<Response, Error> {
 }
 
 async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Response, Error> {
-    if !user.rights.events() {
+    if !user.permissions.events() {
         return Err(Error::NotAllowed);
     }
     let texts = user.context.texts;
@@ -35,7 +35,7 @@ async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Res
     let (events, more) = events::page(user, prefix, number).await?;
     let to = |number: i64| format!("{}?page={number}", user.context.request.path);
     let body = html! {
-        @if !prefix.is_empty() && user.rights.list() {
+        @if !prefix.is_empty() && user.permissions.list() {
             p { a href=(link::key(prefix)) { (texts.to_the_key) } }
         }
         @if events.is_empty() { p { (texts.no_events) } } @else {

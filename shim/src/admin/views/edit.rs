@@ -27,7 +27,7 @@ pub struct Form<'a> {
 /// Changes are saved only on what the form showed. Then the box: it ends the key of a live entry, and makes a new
 /// one for an entry whose key is revoked.
 pub async fn send(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
-    if !user.rights.edit() {
+    if !user.permissions.edit() {
         return Err(Error::NotAllowed);
     }
     let texts = user.context.texts;
@@ -130,8 +130,8 @@ pub fn form(
     let fields =
         Fields { texts, input: form.input, mistakes: form.mistakes, known, theirs: form.theirs };
     let (may_tick, hint) = match key.is_revoked() {
-        true => (user.rights.create(), texts.create_again_hint),
-        false => (user.rights.revoke(), texts.revoke_hint),
+        true => (user.permissions.create(), texts.create_again_hint),
+        false => (user.permissions.revoke(), texts.revoke_hint),
     };
     Ok(html! {
         section aria-labelledby="edit" {

@@ -24,7 +24,7 @@ pub async fn find(user: &Authenticated<'_>, prefix: &str) -> Result<(Key, String
     if !is_prefix(prefix) {
         return Err(Error::NotFound);
     }
-    if !user.rights.list() {
+    if !user.permissions.list() {
         return Err(Error::NotAllowed);
     }
     key::find(user, prefix).await
@@ -46,10 +46,10 @@ pub fn page(
             div .notice .bad role="alert" { p { (texts.changed_meanwhile) } }
         }
         (facts(user, key))
-        @if user.rights.events() {
+        @if user.permissions.events() {
             p { a href={ "/keys/" (key.prefix) "/events" } { (texts.trail_of_key) } }
         }
-        @if user.rights.edit() { (edit::form(user, key, known, form)?) }
+        @if user.permissions.edit() { (edit::form(user, key, known, form)?) }
         (actions::forms(user, key)?)
     };
     let status = match (form.theirs, form.mistakes) {

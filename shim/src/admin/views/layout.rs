@@ -49,8 +49,8 @@ fn document(context: &RequestContext, title: &str, body: &Markup) -> Markup {
                     (body)
                 }
                 footer {
-                    @if let Some(rights) = &context.rights {
-                        p { (texts.zone) " " (rights.zone) "." }
+                    @if let Some(permissions) = &context.permissions {
+                        p { (texts.zone) " " (permissions.zone) "." }
                     }
                 }
             }
@@ -61,7 +61,7 @@ fn document(context: &RequestContext, title: &str, body: &Markup) -> Markup {
 /// What the role may look at.
 fn menu(context: &RequestContext) -> Markup {
     let texts = context.texts;
-    let Some(rights) = &context.rights else { return html! {} };
+    let Some(permissions) = &context.permissions else { return html! {} };
     let path = context.request.path.as_str();
     let entry = |href: &str, text: &str, is_here: bool| {
         html! { li { a href=(href) aria-current=[is_here.then_some("page")] { (text) } } }
@@ -70,10 +70,10 @@ fn menu(context: &RequestContext) -> Markup {
         nav aria-label=(texts.menu) {
             ul {
                 (entry("/keys", texts.menu_keys, path.starts_with("/keys")))
-                @if rights.events() {
+                @if permissions.events() {
                     (entry("/events", texts.menu_events, path == "/events"))
                 }
-                @if rights.check() || rights.explain() {
+                @if permissions.check() || permissions.explain() {
                     (entry("/test", texts.menu_test, path == "/test"))
                 }
             }

@@ -24,14 +24,14 @@ pub async fn show(user: &Authenticated<'_>) -> Result<Response, Error> {
         // A whole key that was pasted does not stay in the browser's address.
         return Ok(see_other(&with_query("/keys", &query.query_with("q", prefix))));
     }
-    if !user.rights.list() {
+    if !user.permissions.list() {
         let remedy = membership::remedy(user.connection).await;
         let body = html! {
             div .notice .bad role="status" {
                 p { (texts.may_not_list) }
                 (advice(texts, remedy.as_deref()))
             }
-            @if user.rights.create() { (add_button(texts)) }
+            @if user.permissions.create() { (add_button(texts)) }
         };
         return Ok(respond(user.context, StatusCode::FORBIDDEN, texts.menu_keys, &body));
     }
@@ -39,7 +39,7 @@ pub async fn show(user: &Authenticated<'_>) -> Result<Response, Error> {
     let choices = key_list::choices(user).await?;
     let known = scopes::known(user).await?;
     let body = html! {
-        @if user.rights.create() { (add_button(texts)) }
+        @if user.permissions.create() { (add_button(texts)) }
         (filters(texts, query, &choices, &known))
         p role="status" { (if_filtered(texts, query, &page)) }
         @if !page.keys.is_empty() {

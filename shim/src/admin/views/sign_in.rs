@@ -17,7 +17,7 @@ use crate::admin::db::membership;
 use crate::admin::error::Error;
 use crate::admin::link;
 use crate::admin::login::Refused;
-use crate::admin::permissions::Rights;
+use crate::admin::permissions::Permissions;
 use crate::admin::response::{Response, see_other, with_cookie};
 use crate::admin::session::Session;
 use crate::admin::token;
@@ -133,9 +133,9 @@ pub async fn sign_in(context: &RequestContext) -> Response {
         }
     };
     // A session is for whoever has something to do here. Nobody else takes up a place, nor signs in time and again.
-    let rights = timeout(admin.request_time, Rights::of(&connection)).await;
-    match rights.unwrap_or(Err(Error::TooSlow)) {
-        Ok(rights) if rights.any() => admin.throttle.succeeded(attempt),
+    let permissions = timeout(admin.request_time, Permissions::of(&connection)).await;
+    match permissions.unwrap_or(Err(Error::TooSlow)) {
+        Ok(permissions) if permissions.any() => admin.throttle.succeeded(attempt),
         Ok(_) => {
             let remedy = membership::remedy(&connection).await;
             let said = html! { p { (texts.no_rights) } (advice(texts, remedy.as_deref())) };

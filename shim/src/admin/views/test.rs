@@ -29,11 +29,11 @@ pub async fn send(user: &Authenticated<'_>) -> Result<Response, Error> {
         format!("SELECT apikey.{function}($1, nullif($2, '')::inet, $3){result}")
     };
     let mut result = html! {};
-    if user.rights.check() {
+    if user.permissions.check() {
         let verdict = user.connection.text(&call("check_key", "::text"), &parameters).await?;
         result = html! { (result) (verdict_of(texts, verdict.as_deref())) };
     }
-    if user.rights.explain() {
+    if user.permissions.explain() {
         let reason = user.connection.text(&call("explain_key", ""), &parameters).await?;
         result = html! { (result) (reason_of(texts, &reason.unwrap_or_default())) };
     }
@@ -41,7 +41,7 @@ pub async fn send(user: &Authenticated<'_>) -> Result<Response, Error> {
 }
 
 fn allowed(user: &Authenticated<'_>) -> Result<(), Error> {
-    let may = user.rights.check() || user.rights.explain();
+    let may = user.permissions.check() || user.permissions.explain();
     if may { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
