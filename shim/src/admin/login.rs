@@ -18,7 +18,7 @@ const LONGEST_ROLE: usize = 63;
 pub struct Login {
     config: Config,
     tls: MakeRustlsConnect,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// Why somebody does not get in.
@@ -34,18 +34,18 @@ pub enum Refused {
 
 impl Login {
     /// Where the shim's role goes, without what is the shim's alone.
-    pub fn new(config: &Config, tls: MakeRustlsConnect, patience: Duration) -> Self {
+    pub fn new(config: &Config, tls: MakeRustlsConnect, timeout: Duration) -> Self {
         let mut config = without_login(config);
         let hosts = config.get_hosts().len() as u32;
         if hosts > 1 {
             // Keys are managed on the primary: a standby would refuse every change.
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
             // One that is silent leaves time for the others.
-            let each = patience / (hosts + 1);
+            let each = timeout / (hosts + 1);
             let given = config.get_connect_timeout().copied().unwrap_or(each);
             config.connect_timeout(given.min(each));
         }
-        Self { config, tls, patience }
+        Self { config, tls, timeout }
     }
 
     /// For somebody who signs in, and again and again for who has. The first try brings no password along, and has to fail: where `pg_hba.conf` says
@@ -81,8 +81,8 @@ impl Login {
         }
         // The audit trail notes it: there, the connection's address is the shim's.
         config.application_name(format!("apikey-admin for {client}"));
-        let connecting = Connection::open(&config, self.tls.clone(), self.patience);
-        match timeout(self.patience, connecting).await {
+        let connecting = Connection::open(&config, self.tls.clone(), self.timeout);
+        match timeout(self.timeout, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(refused(&error)),
             Err(_) => Err(Refused::Failed(Error::Away)),

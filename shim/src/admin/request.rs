@@ -8,7 +8,6 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
-use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::admin::cookies::Cookie;
@@ -73,10 +72,10 @@ impl Request {
         &mut self,
         headers: &HeaderMap,
         body: Incoming,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<(), Error> {
         if self.method == Method::POST {
-            let form = timeout(patience, read_form(headers, body)).await;
+            let form = tokio::time::timeout(timeout, read_form(headers, body)).await;
             self.form = form.unwrap_or(Err(Error::SlowClient))?;
         }
         match self.form.has_nul() || self.query.has_nul() {

@@ -38,9 +38,9 @@ pub struct Running {
 
 impl Running {
     /// Lets what is in flight finish.
-    pub async fn stop(self, patience: Duration) {
+    pub async fn stop(self, timeout: Duration) {
         self.stop.send_replace(true);
-        let _ = timeout(patience, self.serving).await;
+        let _ = tokio::time::timeout(timeout, self.serving).await;
     }
 }
 

@@ -20,7 +20,7 @@ impl Connection {
     pub async fn open(
         config: &Config,
         tls: MakeRustlsConnect,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self, Error> {
         // What happens to the role after this moment may go unnoticed.
         let opened = Instant::now();
@@ -34,7 +34,7 @@ impl Connection {
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
              SET LOCAL statement_timeout = {}; SET LOCAL DateStyle = ISO, YMD",
-            patience.as_millis()
+            timeout.as_millis()
         );
         Ok(Self { client, opened, begin, is_in_transaction: AtomicBool::new(false) })
     }
