@@ -21,7 +21,7 @@ pub enum Field {
 
 /// As it was typed, or as the key has it.
 #[derive(Clone, Default)]
-pub struct Input {
+pub struct KeyForm {
     pub name: String,
     /// Where no scopes are kept.
     pub auth: String,
@@ -36,7 +36,7 @@ pub struct Input {
 
 pub type Mistake = (Field, String);
 
-impl Input {
+impl KeyForm {
     pub fn of_form(form: &Form) -> Self {
         Self {
             name: form.get("name").to_owned(),
@@ -198,7 +198,7 @@ mod tests {
     use crate::admin::lang::Language;
 
     fn fields(form: &str) -> Vec<Field> {
-        let input = Input::of_form(&Form::parse(form.as_bytes()));
+        let input = KeyForm::of_form(&Form::parse(form.as_bytes()));
         let mistakes = input.mistakes(&[], Language::English.texts());
         mistakes.into_iter().map(|(field, _)| field).collect()
     }
@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn networks_as_sql_has_them() {
-        let input = Input { ips: "10.0.0.0/8\r\n ::1".to_owned(), ..Input::default() };
+        let input = KeyForm { ips: "10.0.0.0/8\r\n ::1".to_owned(), ..KeyForm::default() };
         assert_eq!(input.networks(), "{10.0.0.0/8,::1}");
-        assert_eq!(Input::default().networks(), "");
+        assert_eq!(KeyForm::default().networks(), "");
     }
 }

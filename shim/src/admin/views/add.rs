@@ -9,21 +9,21 @@ use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, NewKey};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Error;
-use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
+use crate::admin::key_form::{Field, KeyForm, Mistake, mistake_of};
 use crate::admin::response::Response;
 use crate::admin::token;
 
 pub async fn form(user: &Authenticated<'_>) -> Result<Response, Error> {
     allowed(user)?;
     let known = scopes::known(user).await?;
-    show(user, &Input::default(), &[], &known)
+    show(user, &KeyForm::default(), &[], &known)
 }
 
 pub async fn send(user: &Authenticated<'_>) -> Result<Response, Error> {
     allowed(user)?;
     let texts = user.context.texts;
     let known = scopes::known(user).await?;
-    let input = Input::of_form(&user.context.request.form);
+    let input = KeyForm::of_form(&user.context.request.form);
     let mut mistakes = input.mistakes(&known, texts);
     if !input.create_revoke {
         mistakes.push((Field::CreateRevoke, texts.create_revoke_missing.to_owned()));
@@ -40,7 +40,7 @@ pub async fn send(user: &Authenticated<'_>) -> Result<Response, Error> {
 /// A form makes one key, however often it is sent.
 pub async fn create(
     user: &Authenticated<'_>,
-    input: &Input,
+    input: &KeyForm,
 ) -> Result<Result<String, Mistake>, Error> {
     let auth = scopes::auth(&input.scopes(), None).to_string();
     create_with(user, input, &auth).await
@@ -48,7 +48,7 @@ pub async fn create(
 
 pub async fn create_with(
     user: &Authenticated<'_>,
-    input: &Input,
+    input: &KeyForm,
     auth: &str,
 ) -> Result<Result<String, Mistake>, Error> {
     let once = user.context.request.form.get("once");
@@ -87,7 +87,7 @@ fn allowed(user: &Authenticated<'_>) -> Result<(), Error> {
 
 fn show(
     user: &Authenticated<'_>,
-    input: &Input,
+    input: &KeyForm,
     mistakes: &[Mistake],
     known: &[Scope],
 ) -> Result<Response, Error> {

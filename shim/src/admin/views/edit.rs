@@ -9,7 +9,7 @@ use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Changes, Key};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Error;
-use crate::admin::key_form::{Field, Input, Mistake, mistake_of};
+use crate::admin::key_form::{Field, KeyForm, Mistake, mistake_of};
 use crate::admin::link;
 use crate::admin::response::{Response, see_other};
 use crate::admin::session::Notice;
@@ -17,7 +17,7 @@ use crate::admin::token;
 
 /// What is in the form that changes the key.
 pub struct Form<'a> {
-    pub input: &'a Input,
+    pub input: &'a KeyForm,
     pub mistakes: &'a [Mistake],
     /// The key as somebody else left it meanwhile.
     pub theirs: Option<&'a Key>,
@@ -35,7 +35,8 @@ pub async fn send(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Er
     let known = scopes::known(user).await?;
     let sent = &user.context.request.form;
     // Not in this form, since it cannot be changed.
-    let input = Input { tenant: key.tenant.clone(), ..Input::of_form(sent).keeping(sent, &key) };
+    let input =
+        KeyForm { tenant: key.tenant.clone(), ..KeyForm::of_form(sent).keeping(sent, &key) };
     if sent.get("version") != version {
         let form = Form { input: &input, mistakes: &[], theirs: Some(&key), version: &version };
         return page(user, &key, &known, &form);
@@ -109,7 +110,7 @@ async fn save(
     ended.map(|()| outcome)
 }
 
-fn changes(input: &Input, key: &Key) -> Changes {
+fn changes(input: &KeyForm, key: &Key) -> Changes {
     let changed = |field, new: String| input.differs(field, key).then_some(new);
     Changes {
         name: changed(Field::Name, input.name.clone()),

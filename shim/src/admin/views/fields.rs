@@ -4,13 +4,13 @@ use maud::{Markup, html};
 
 use crate::admin::db::key::Key;
 use crate::admin::db::scopes::Scope;
-use crate::admin::key_form::{Field, Input, Mistake, sorted};
+use crate::admin::key_form::{Field, KeyForm, Mistake, sorted};
 use crate::admin::lang::Texts;
 
 /// What a form of a key is made from.
 pub struct Fields<'a> {
     pub texts: &'a Texts,
-    pub input: &'a Input,
+    pub input: &'a KeyForm,
     pub mistakes: &'a [Mistake],
     pub known: &'a [Scope],
     /// What the database has, where somebody else changed it meanwhile.
@@ -205,11 +205,11 @@ impl Fields<'_> {
     /// What stands in the database, where it is not what is typed.
     fn theirs(&self, field: Field) -> Markup {
         let Some(key) = self.theirs else { return html! {} };
-        let theirs = Input::of_key(key);
+        let theirs = KeyForm::of_key(key);
         let (ours, value) = match field {
             Field::Name => (self.input.name.clone(), theirs.name),
             Field::Auth => {
-                let names = |input: &Input| sorted(input.scopes()).join(", ");
+                let names = |input: &KeyForm| sorted(input.scopes()).join(", ");
                 (names(self.input), names(&theirs))
             }
             Field::Ips => (self.input.networks(), theirs.networks()),

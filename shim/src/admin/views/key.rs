@@ -10,13 +10,14 @@ use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Error;
-use crate::admin::key_form::Input;
+use crate::admin::key_form::KeyForm;
 use crate::admin::response::Response;
 
 pub async fn show(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
     let (key, version) = find(user, prefix).await?;
     let known = scopes::known(user).await?;
-    let form = Form { input: &Input::of_key(&key), mistakes: &[], theirs: None, version: &version };
+    let form =
+        Form { input: &KeyForm::of_key(&key), mistakes: &[], theirs: None, version: &version };
     page(user, &key, &known, &form)
 }
 
