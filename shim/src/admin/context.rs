@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::admin::Admin;
 use crate::admin::db::connection::Connection;
 use crate::admin::lang::Texts;
 use crate::admin::permissions::Permissions;
 use crate::admin::request::Request;
 use crate::admin::session::Session;
+use crate::admin::state::Admin;
 
 /// Anybody's.
 pub struct RequestContext {

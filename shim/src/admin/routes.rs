@@ -10,7 +10,6 @@ use maud::html;
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::admin::Admin;
 use crate::admin::context::{Authenticated, RequestContext};
 use crate::admin::cookies::Cookie;
 use crate::admin::db::connection::Connection;
@@ -23,6 +22,7 @@ use crate::admin::permissions::Permissions;
 use crate::admin::request::Request;
 use crate::admin::response::{Response, asset, page, see_other, with_cookie};
 use crate::admin::session::Session;
+use crate::admin::state::Admin;
 use crate::admin::token;
 use crate::admin::views::sign_in::{self, Ended};
 use crate::admin::views::{actions, add, audit, edit, key, list, problem, test};

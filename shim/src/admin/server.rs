@@ -14,7 +14,8 @@ use tokio::time::{interval, timeout};
 use tracing::debug;
 
 use crate::admin::response::bare;
-use crate::admin::{Admin, Settings, routes};
+use crate::admin::routes;
+use crate::admin::state::{Admin, Settings};
 use crate::connection::converse;
 use crate::listener::Listener;
 use crate::peer::Peer;

@@ -1,7 +1,6 @@
 //! English.
 
-use super::Texts;
-use crate::admin::session::Notice;
+use super::texts::{Notice, Texts};
 
 pub static TEXTS: Texts = Texts {
     // Around every page.

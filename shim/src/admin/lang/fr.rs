@@ -1,7 +1,6 @@
 //! Français. « Api Keys », « AJOUTER API KEY » et « Créer / Révoquer » sont les mots du guide.
 
-use super::Texts;
-use crate::admin::session::Notice;
+use super::texts::{Notice, Texts};
 
 pub static TEXTS: Texts = Texts {
     // Around every page.

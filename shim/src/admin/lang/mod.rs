@@ -7,7 +7,7 @@ mod texts;
 use hyper::HeaderMap;
 use hyper::header;
 
-pub use texts::Texts;
+pub use texts::{Notice, Texts};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {

@@ -1,7 +1,5 @@
 //! What there is to say. Each language is one value of this, so that the compiler finds a text that is missing.
 
-use crate::admin::session::Notice;
-
 pub struct Texts {
     // Around every page.
     pub product: &'static str,
@@ -214,4 +212,17 @@ impl Texts {
 
 fn known<'a>(text: &'static str, otherwise: &'a str) -> &'a str {
     if text.is_empty() { otherwise } else { text }
+}
+
+/// What a page says once, after the redirect from what was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Saved,
+    Unchanged,
+    Disabled,
+    Enabled,
+    Revoked,
+    RevokedBefore,
+    DisabledBefore,
+    EnabledBefore,
 }

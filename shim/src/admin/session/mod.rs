@@ -11,24 +11,12 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::admin::db::connection::Connection;
+use crate::admin::lang::Notice;
 
 /// Requests that are answered or wait for it. Browsers hold up to six connections each.
 pub const AT_ONCE: u32 = 6;
 /// Forms whose sending is remembered.
 const FORMS: usize = 256;
-
-/// What a page says once, after the redirect from what was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    Saved,
-    Unchanged,
-    Disabled,
-    Enabled,
-    Revoked,
-    RevokedBefore,
-    DisabledBefore,
-    EnabledBefore,
-}
 
 /// Without `Debug`: it has a password.
 pub struct Session {

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::admin::error::Error;
-use crate::admin::session::Session;
 use crate::admin::token;
 
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +24,8 @@ struct Entry<S> {
     seen: Instant,
 }
 
-/// Of `Session`, which tests replace.
-pub struct Sessions<S = Session> {
+/// Of `Session`, for which tests have a word.
+pub struct Sessions<S> {
     entries: Mutex<HashMap<String, Entry<S>>>,
     most: usize,
     lifetimes: Lifetimes,

@@ -6,9 +6,9 @@ use super::new_key;
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::{self, Key};
 use crate::admin::error::Error;
+use crate::admin::lang::Notice;
 use crate::admin::link;
 use crate::admin::response::{Response, see_other};
-use crate::admin::session::Notice;
 use crate::admin::token;
 
 /// In seconds. None at all comes first: a key is often rotated because it leaked.

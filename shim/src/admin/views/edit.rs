@@ -10,9 +10,9 @@ use crate::admin::db::key::{self, Changes, Key};
 use crate::admin::db::scopes::{self, Scope};
 use crate::admin::error::Error;
 use crate::admin::key_form::{Field, KeyForm, Mistake, mistake_of};
+use crate::admin::lang::Notice;
 use crate::admin::link;
 use crate::admin::response::{Response, see_other};
-use crate::admin::session::Notice;
 use crate::admin::token;
 
 /// What is in the form that changes the key.

@@ -1,0 +1,85 @@
+//! What the page is told at its start, and what all of its requests share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use crate::admin::hosts::Hosts;
+use crate::admin::login::Login;
+use crate::admin::session::table::{Lifetimes, Sessions};
+use crate::admin::session::{AT_ONCE, Session};
+use crate::admin::throttle::Throttle;
+use crate::client_address::TrustedProxies;
+use crate::places::TURNED_AWAY;
+use crate::server::ServerLimits;
+use crate::server_tls::ServerTls;
+
+/// Sign-ins that are on their way to Postgres at once; further ones wait.
+const SIGNING_IN: usize = 4;
+
+/// Places for connections, more than all sessions together can keep busy.
+pub fn connections(sessions: u32) -> u32 {
+    128.max(sessions * AT_ONCE + 8)
+}
+
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub tls: Option<Arc<ServerTls>>,
+    pub login: Login,
+    pub proxies: TrustedProxies,
+    pub hosts: Hosts,
+    pub lifetimes: Lifetimes,
+    /// Sessions, and so connections to Postgres, at most.
+    pub sessions: usize,
+    /// After how long a role proves itself to Postgres anew.
+    pub recheck: Duration,
+    pub limits: ServerLimits,
+    pub request_time: Duration,
+}
+
+impl Settings {
+    /// Of browsers and of Postgres, at most.
+    pub fn descriptors(&self) -> u64 {
+        u64::from(self.limits.connections) + (TURNED_AWAY + self.sessions + SIGNING_IN) as u64
+    }
+}
+
+/// What all requests share.
+pub struct Admin {
+    pub tls: Option<Arc<ServerTls>>,
+    pub login: Login,
+    pub proxies: TrustedProxies,
+    pub hosts: Hosts,
+    pub sessions: Sessions<Session>,
+    pub throttle: Throttle,
+    pub signing_in: Semaphore,
+    pub recheck: Duration,
+    pub header_time: Duration,
+    pub request_time: Duration,
+}
+
+impl Admin {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            tls: settings.tls,
+            login: settings.login,
+            proxies: settings.proxies,
+            hosts: settings.hosts.with(settings.listen.ip()),
+            sessions: Sessions::new(settings.sessions, settings.lifetimes),
+            throttle: Throttle::default(),
+            signing_in: Semaphore::new(SIGNING_IN),
+            recheck: settings.recheck,
+            header_time: settings.limits.header_time,
+            request_time: settings.request_time,
+        }
+    }
+
+    /// Ends what is over.
+    pub fn sweep(&self, now: Instant) {
+        for session in self.sessions.sweep(now) {
+            session.rest(now, self.recheck);
+        }
+    }
+}
