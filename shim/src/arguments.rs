@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use apikey_http::forwarded::ForwardedHeader;
+use apikey_http::listen::{ListenAddress, socket_mode};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
-use crate::forwarded::ForwardedHeader;
-use crate::listen_address::{ListenAddress, socket_mode};
 use crate::log::LogFormat;
 
 /// Answers "is this API key valid?" over HTTP, with one SQL call of apikey_check.
@@ -29,11 +29,6 @@ pub struct Arguments {
         value_delimiter = ','
     )]
     pub listen: Vec<ListenAddress>,
-
-    /// Let another process listen on the same port (SO_REUSEPORT), so that a new one can start
-    /// before this one is stopped. Both must say so, and be run by the same user
-    #[arg(long, env = "APIKEY_REUSE_PORT", help_heading = "Listening")]
-    pub reuse_port: bool,
 
     /// Permissions of the Unix socket; to connect needs write permission
     #[arg(long, env = "APIKEY_SOCKET_MODE", value_name = "OCTAL", help_heading = "Listening",
@@ -71,9 +66,10 @@ pub struct Arguments {
         env = "APIKEY_FORWARDED_HEADER",
         value_name = "HEADER",
         help_heading = "HTTP",
-        default_value = "x-forwarded-for"
+        default_value = ForwardedHeader::NAMES[0],
+        value_parser = ForwardedHeader::NAMES
     )]
-    pub forwarded_header: ForwardedHeader,
+    pub forwarded_header: String,
 
     /// The header that carries the key, alone and without a scheme, such as Api-Key. Authorization is then
     /// not looked at. Without this, the key is in Authorization or X-Api-Key

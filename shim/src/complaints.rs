@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::warn;
 
+use crate::log_target;
 use crate::unavailable::{Kind, Unavailable};
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,7 +32,7 @@ impl Complaints {
             }
             Entry::Vacant(kind) => kind.insert(Unwritten(0, cause.clone())),
         };
-        warn!(kind = kind.name(), %cause, "the database gave no answer");
+        warn!(target: log_target::DATABASE, kind = kind.name(), %cause, "the database gave no answer");
         tokio::spawn(self.clone().sum_up(kind));
     }
 
@@ -42,7 +43,7 @@ impl Complaints {
             let Some((requests, cause)) = self.take(kind) else {
                 return;
             };
-            warn!(kind = kind.name(), %cause, requests, "the database gave no answer, again");
+            warn!(target: log_target::DATABASE, kind = kind.name(), %cause, requests, "the database gave no answer, again");
         }
     }
 

@@ -11,6 +11,7 @@ use tracing::debug;
 
 use crate::connector::{Connection, Connector};
 use crate::extension_stats::{self, Stats};
+use crate::log_target;
 use crate::members::{Lack, Members};
 use crate::statement::{Asked, Pace, Parameters, Question, Statement};
 use crate::unavailable::{Unavailable, ends_session, is_of_swapped_session};
@@ -65,7 +66,9 @@ impl Connections {
         // all, and each attempt takes one of them out of the pool; and then it may end new ones, too.
         for _ in 0..self.pool.status().max_size + SHORT_LIVED {
             match self.ask_once(questions, pace).await {
-                Err(error) if error.is_stale() => debug!(%error, "asking again"),
+                Err(error) if error.is_stale() => {
+                    debug!(target: log_target::DATABASE, %error, "asking again")
+                }
                 outcome => return outcome,
             }
         }

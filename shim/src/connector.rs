@@ -21,6 +21,7 @@ use crate::cannot_connect::{CannotConnect, Refusal};
 use crate::database_host::Host;
 use crate::database_hosts::Hosts;
 use crate::greeting::Greeting;
+use crate::log_target;
 use crate::members::Members;
 use crate::session_attributes::Wanted;
 use crate::session_watch::watch;
@@ -60,7 +61,7 @@ impl Manager for Connector {
                 match self.visit(&host, *wanted).await {
                     Ok(connection) => {
                         if !passed_over.0.is_empty() {
-                            info!(%host, %passed_over, "connected");
+                            info!(target: log_target::DATABASE, %host, %passed_over, "connected");
                         }
                         return Ok(connection);
                     }
@@ -127,7 +128,7 @@ impl Connector {
         config.options(greeting.options(self.config.get_options()));
         let mut connected = config.connect(self.tls.clone()).await;
         if connected.as_ref().is_err_and(is_refusal_of_options) {
-            debug!(%host, "connecting without options of our own");
+            debug!(target: log_target::DATABASE, %host, "connecting without options of our own");
             connected = host.config(&self.config, address).connect(self.tls.clone()).await;
         }
         let (client, connection) = connected.map_err(Refusal::of)?;
@@ -170,7 +171,7 @@ impl Connector {
             if let Err(refusal) = self.visit(host, self.wanted).await
                 && !refusal.is_answer()
             {
-                warn!(%host, %refusal, "leaving a server that does not answer");
+                warn!(target: log_target::DATABASE, %host, %refusal, "leaving a server that does not answer");
                 host.end_connections();
             }
         }

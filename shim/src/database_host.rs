@@ -13,6 +13,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host as Name;
 use tracing::warn;
 
+use crate::log_target;
+
 /// How long a server that gave no sign of life is tried after the others.
 const LAST_FOR: Duration = Duration::from_secs(10);
 
@@ -137,7 +139,7 @@ impl Host {
     /// A prepared statement was not what it should be.
     pub fn turned_out_to_be_a_pooler(&self) {
         if !self.is_pooler.swap(true, Ordering::Relaxed) {
-            warn!(host = %self, "a pooler hands connections on: no more statements are prepared");
+            warn!(target: log_target::DATABASE, host = %self, "a pooler hands connections on: no more statements are prepared");
         }
     }
 }

@@ -7,13 +7,10 @@ pub mod arguments;
 mod auth;
 mod batch;
 mod cannot_connect;
-mod client_address;
 mod complaints;
-mod connection;
 mod connections;
 mod connector;
 mod conninfo;
-mod cors;
 mod credentials;
 mod database;
 mod database_host;
@@ -21,42 +18,24 @@ mod database_hosts;
 mod database_settings;
 mod decision;
 mod extension_stats;
-mod forwarded;
 mod greeting;
-mod host;
-mod http2;
 mod identity_headers;
 mod keytest;
-mod listen_address;
-pub mod listener;
 mod log;
 mod members;
 mod metrics;
 mod metrics_server;
 mod observed;
-mod opening;
-mod peer;
-mod peers;
-mod places;
-mod problem;
-mod proxy_protocol;
 mod refusal;
-mod request_id;
-mod retirement;
 mod routes;
 mod safe_query;
 mod scope;
-mod seldom;
-pub mod server;
-mod server_tls;
 mod service_manager;
 mod session_attributes;
 mod session_watch;
 pub mod settings;
 mod slow_places;
-mod socket;
 mod statement;
-mod stream;
 mod tenant;
 mod tenant_by_host;
 mod tls;
@@ -68,19 +47,31 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use apikey_http::connection_limit::MAX_REJECTED;
+use apikey_http::listen::{self, Listener};
+use apikey_http::server::Server;
+use apikey_http::tls::ServerTls;
 use listenfd::ListenFd;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::arguments::{Arguments, without_secrets};
-use crate::server::Server;
 use crate::settings::Settings;
 
 // As in BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
 const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
+
+/// The targets of log lines, beside those of `apikey_http`, by which a filter tells parts apart.
+mod log_target {
+    pub const PROGRAM: &str = "apikey_shim";
+    pub const ADMIN: &str = "apikey_shim::admin";
+    pub const DATABASE: &str = "apikey_shim::database";
+    pub const METRICS: &str = "apikey_shim::metrics";
+    /// The lines of requests, which cost as much as a good part of a check, and are asked for.
+    pub const REQUEST: &str = "apikey_shim::request";
+}
 
 /// Why the program ends early, and the status that says so.
 struct Failure(u8, String);
@@ -133,26 +124,26 @@ fn start(settings: Settings) -> Result<(), Failure> {
         let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
         let hangup = signal(SignalKind::hangup()).map_err(internal)?;
-        let listeners = listener::open(&settings.listen, settings.listen_options, passed)
+        let listeners = listen::open(&settings.listen, settings.socket_mode, passed)
             .map_err(|error| Failure(EX_UNAVAILABLE, format!("error: {error}")))?;
         for listener in &listeners {
-            let url = listener.url(settings.doors.tls.is_some()).map_err(internal)?;
+            let url = listener.url(settings.handshake.tls.is_some()).map_err(internal)?;
             info!(version = env!("CARGO_PKG_VERSION"), %url, "apikey-shim starts");
             // On standard output for whoever started us with port 0, whatever --log says.
             let _ = writeln!(io::stdout(), "listening on {url}");
         }
 
         let admin = match settings.admin {
-            Some(admin) => Some(start_admin(admin).await?),
+            Some(admin) => Some(start_admin(admin)?),
             None => None,
         };
 
         let app = Arc::new(settings.app);
         tokio::spawn(greet(app.clone()));
         if let Some(address) = settings.metrics_listen {
-            let listener = listen(address).await?;
-            let address = listener.local_addr().map_err(internal)?;
-            info!(url = format!("http://{address}/metrics"), "metrics can be read");
+            let listener = listen(address)?;
+            let url = format!("{}/metrics", listener.url(false).map_err(internal)?);
+            info!(url, "metrics can be read");
             tokio::spawn(metrics_server::run(listener, app.clone(), log.lost.clone()));
         }
         let stop = async {
@@ -162,26 +153,26 @@ fn start(settings: Settings) -> Result<(), Failure> {
             }
             service_manager::stopping();
         };
-        let server = Server::new(app, settings.limits, settings.doors);
-        tokio::spawn(reload(server.clone(), hangup));
+        tokio::spawn(reload(settings.handshake.tls.clone(), hangup));
+        let server = Server::new(app, settings.limits, settings.handshake, "--max-connections");
         service_manager::ready();
         server.run(listeners, stop).await;
         if let Some(admin) = admin {
-            admin.stop(settings.limits.shutdown).await;
+            admin.stop().await;
         }
         Ok(())
     })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
+fn listen(address: SocketAddr) -> Result<Listener, Failure> {
+    listen::listen(address).map_err(|error| {
         Failure(EX_UNAVAILABLE, format!("error: cannot listen on {address}: {error}"))
     })
 }
 
-async fn start_admin(settings: admin::Settings) -> Result<admin::Running, Failure> {
+fn start_admin(settings: admin::Settings) -> Result<admin::Running, Failure> {
     let listen = settings.listen;
-    let running = admin::start(settings).await.map_err(|error| {
+    let running = admin::start(settings).map_err(|error| {
         let message = format!("error: cannot listen on {listen} (--admin-listen): {error}");
         Failure(EX_UNAVAILABLE, message)
     })?;
@@ -211,9 +202,9 @@ async fn greet(app: Arc<routes::App>) {
 }
 
 /// At each SIGHUP. A renewal that went wrong leaves what worked.
-async fn reload(server: Arc<Server>, mut hangup: Signal) {
+async fn reload(tls: Option<Arc<ServerTls>>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
-        let Some(tls) = &server.doors.tls else {
+        let Some(tls) = &tls else {
             info!("SIGHUP: there is no certificate to reload");
             continue;
         };
@@ -227,7 +218,7 @@ async fn reload(server: Arc<Server>, mut hangup: Signal) {
 /// Each connection is a descriptor, and many systems start a process with 1024.
 fn raise_descriptor_limit(sockets: u64) {
     // Standard streams, listener, epoll, signals, certificates.
-    let needed = sockets + places::TURNED_AWAY as u64 + 64;
+    let needed = sockets + MAX_REJECTED as u64 + 64;
     if rlimit::getrlimit(rlimit::Resource::NOFILE).is_ok_and(|(soft, _)| soft >= needed) {
         return;
     }

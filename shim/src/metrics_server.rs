@@ -1,36 +1,44 @@
 //! `/metrics`, on an address of its own: what it says is not for clients.
 
-use std::convert::Infallible;
 use std::fmt;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apikey_http::connection_limit::Slot;
+use apikey_http::context::{Handler, Handshake, Limits};
+use apikey_http::host;
+use apikey_http::listen::Listener;
+use apikey_http::peer::Peer;
+use apikey_http::problem::Problem;
+use apikey_http::response::{Response, content};
+use apikey_http::server::Server;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::debug;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::extension_stats::Stats;
-use crate::host;
-use crate::listener::Listener;
-use crate::places::{Place, Places};
-use crate::problem::{Answer, Problem, content};
+use crate::log_target;
 use crate::routes::App;
-use crate::stream::Stream;
 
-/// Scrapes at once; a Prometheus or two make one each in 15 s or so.
-const CONNECTIONS: usize = 8;
-/// For a whole connection, which has one request. Prometheus gives up after 10 s by default.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Prometheus gives up after 10 s by default.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// For what is asked of Postgres. The rest of the metrics is most wanted when it is away.
-const STATS_PATIENCE: Duration = Duration::from_secs(1);
+const STATS_TIMEOUT: Duration = Duration::from_secs(1);
+
+const LIMITS: Limits = Limits {
+    // A Prometheus or two make one scrape each in 15 s or so.
+    connections: 8,
+    header_bytes: 16 * 1024,
+    header_time: TIMEOUT,
+    idle_time: TIMEOUT,
+    shutdown: Duration::ZERO,
+};
 
 struct Exporter {
     app: Arc<App>,
@@ -40,52 +48,48 @@ struct Exporter {
 }
 
 /// Serves until it is dropped.
-pub async fn run(listener: TcpListener, app: Arc<App>, lost_log_lines: ErrorCounter) {
-    let exporter = Arc::new(Exporter { app, lost_log_lines, asking: Mutex::new(()) });
-    let (listener, places) =
-        (Listener::from(listener), Places::new(CONNECTIONS, Duration::ZERO, "--metrics-listen"));
-    loop {
-        let (stream, _, place) = listener.admit(&places).await;
-        let exporter = exporter.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = timeout(PATIENCE, serve(&exporter, stream, &place)) => {}
-                () = place.taken() => {}
-            }
-        });
-    }
+pub async fn run(listener: Listener, app: Arc<App>, lost_log_lines: ErrorCounter) {
+    let exporter = Exporter { app, lost_log_lines, asking: Mutex::new(()) };
+    let server = Server::new(Arc::new(exporter), LIMITS, Handshake::default(), "--metrics-listen");
+    server.run(vec![listener], pending()).await;
 }
 
-async fn serve(exporter: &Exporter, stream: Stream, place: &Place) {
-    let service = service_fn(|request: Request<Incoming>| async move {
-        let _answering = place.answering();
-        let answer = match place.is_turned_away() {
-            true => Problem::Unavailable.answer(),
-            false => exporter.answer(&request).await,
+impl Handler for Exporter {
+    /// Each connection has one request.
+    async fn respond(
+        self: &Arc<Self>,
+        _: Peer,
+        slot: &Slot,
+        request: Request<Incoming>,
+    ) -> Response {
+        let _answering = slot.answering();
+        let mut response = match slot.is_rejected() {
+            true => Problem::UNAVAILABLE.response(),
+            false => self.answer(&request).await.unwrap_or_else(Problem::response),
         };
-        Ok::<_, Infallible>(answer)
-    });
-    let http =
-        http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = http.await {
-        debug!(%error, "a reader of metrics leaves");
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
+    fn refuse(&self, _: Peer, problem: Problem) -> Response {
+        problem.response()
     }
 }
 
 impl Exporter {
-    async fn answer<B>(&self, request: &Request<B>) -> Answer {
+    async fn answer<B>(&self, request: &Request<B>) -> Result<Response, Problem> {
         if !host::is_well_named(request) {
-            return Problem::BadRequest.answer();
+            return Err(Problem::BAD_REQUEST);
         }
         if request.uri().path() != "/metrics" {
-            return Problem::NotFound.answer();
+            return Err(Problem::NOT_FOUND);
         }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            return Problem::MethodNotAllowed.answer();
+            return Err(Problem::METHOD_NOT_ALLOWED);
         }
         match self.text().await {
-            Ok(text) => content(CONTENT_TYPE, text),
-            Err(fmt::Error) => Problem::Unavailable.answer(),
+            Ok(text) => Ok(content(CONTENT_TYPE, text)),
+            Err(fmt::Error) => Err(Problem::UNAVAILABLE),
         }
     }
 
@@ -104,10 +108,10 @@ impl Exporter {
             let _alone = self.asking.lock().await;
             self.app.database.stats().await
         };
-        let stats = match timeout(STATS_PATIENCE, read).await {
+        let stats = match timeout(STATS_TIMEOUT, read).await {
             Ok(Ok(stats)) => stats?,
             Ok(Err(cause)) => {
-                debug!(%cause, "the extension's counters cannot be read");
+                debug!(target: log_target::METRICS, %cause, "the extension's counters cannot be read");
                 return None;
             }
             Err(_) => return None,

@@ -2,18 +2,15 @@
 
 use std::time::Instant;
 
+use apikey_http::peer::Peer;
+use apikey_http::request_id::{RequestId, X_REQUEST_ID};
+use apikey_http::response::Response;
 use hyper::HeaderMap;
 use tracing::info;
 
 use crate::credentials;
-use crate::peer::Peer;
-use crate::problem::Answer;
-use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::log_target;
 use crate::routes::App;
-
-/// What the lines of requests are filtered by. They are asked for, since a line costs as much as a
-/// good part of a check.
-pub const TARGET: &str = "apikey_shim::request";
 
 /// Ends by `answered`, or when it is dropped because the client has left.
 pub struct Observed<'a> {
@@ -41,23 +38,23 @@ impl<'a> Observed<'a> {
         Self { app, headers, peer, route, method, id, started, is_answered: false }
     }
 
-    pub fn answered(mut self, answer: &mut Answer) {
+    pub fn answered(mut self, response: &mut Response) {
         self.is_answered = true;
-        answer.headers_mut().insert(X_REQUEST_ID, self.id.header());
-        let status = answer.status().as_u16();
+        response.headers_mut().insert(X_REQUEST_ID, self.id.header());
+        let status = response.status().as_u16();
         self.app.metrics.answered(self.route, self.method, status, self.started.elapsed());
         self.line(Some(status));
     }
 
     /// Never the path as it was sent, nor the method: somebody may have put a key into it.
     fn line(&self, status: Option<u16>) {
-        if !tracing::enabled!(target: TARGET, tracing::Level::INFO) {
+        if !tracing::enabled!(target: log_target::REQUEST, tracing::Level::INFO) {
             return;
         }
         let client = self.app.proxies.client(self.peer, self.headers);
         let prefix = self.app.key_header.key(self.headers).and_then(credentials::prefix);
         info!(
-            target: TARGET,
+            target: log_target::REQUEST,
             request_id = self.id.as_str(),
             route = self.route,
             method = self.method,
@@ -85,9 +82,10 @@ impl Drop for Observed<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use apikey_http::response::no_content;
+
     use super::*;
     use crate::arguments::Arguments;
-    use crate::problem::no_content;
     use crate::settings::Settings;
 
     /// HTTP/2 can give up one request of many.

@@ -1,6 +1,7 @@
 //! Why a request is refused, as far as the shim knows.
 
-use crate::problem::Problem;
+use apikey_http::problem::Problem;
+use hyper::StatusCode;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -32,9 +33,17 @@ impl Refusal {
     /// What the client is told: the same, whatever is wrong with a key.
     pub fn problem(self) -> Problem {
         match self {
-            Self::NoKey | Self::UnknownHost | Self::InvalidKey => Problem::Unauthorized,
-            Self::WrongAddress => Problem::WrongAddress,
-            Self::MissingScope => Problem::MissingScope,
+            Self::NoKey | Self::UnknownHost | Self::InvalidKey => {
+                Problem::new(StatusCode::UNAUTHORIZED, "The request carries no valid API key.")
+            }
+            Self::WrongAddress => Problem::new(
+                StatusCode::FORBIDDEN,
+                "This API key may not be used from this address.",
+            ),
+            Self::MissingScope => Problem::new(
+                StatusCode::FORBIDDEN,
+                "This API key does not grant what the request needs.",
+            ),
         }
     }
 }

@@ -2,24 +2,34 @@
 
 use std::sync::Arc;
 
+use apikey_http::connection_limit::Slot;
+use apikey_http::context::Handler;
+use apikey_http::cors::Cors;
+use apikey_http::host;
+use apikey_http::peer::Peer;
+use apikey_http::problem::Problem;
+use apikey_http::response::{Response, content, no_content};
+use apikey_http::trusted_proxies::TrustedProxies;
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::{HeaderMap, Method, Request};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use crate::auth;
-use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
-use crate::cors::Cors;
 use crate::credentials::KeyHeader;
 use crate::database::Database;
-use crate::host;
 use crate::keytest;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
-use crate::peer::Peer;
-use crate::problem::{Answer, Problem, content, no_content};
 use crate::refusal::Refusal;
 use crate::tenant::Tenancy;
 use crate::unavailable::Unavailable;
+
+/// There is no verdict. Why goes to the log.
+pub const UNAVAILABLE: Problem = Problem::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "API keys cannot be checked at the moment. Try again shortly.",
+);
 
 /// What all connections share.
 pub struct App {
@@ -58,7 +68,7 @@ impl Route {
             "/live" => Ok(Self::Live),
             "/ready" => Ok(Self::Ready),
             "/openapi.json" => Ok(Self::Description),
-            _ => Err(Problem::NotFound),
+            _ => Err(Problem::NOT_FOUND),
         }
     }
 
@@ -84,17 +94,40 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
+impl Handler for App {
+    async fn respond(
+        self: &Arc<Self>,
+        peer: Peer,
+        slot: &Slot,
+        request: Request<Incoming>,
+    ) -> Response {
+        let _answering = slot.answering();
+        match slot.is_rejected() {
+            true => App::refuse(self, peer, UNAVAILABLE),
+            false => App::respond(self, peer, &request).await,
+        }
+    }
+
+    fn refuse(&self, peer: Peer, problem: Problem) -> Response {
+        App::refuse(self, peer, problem)
+    }
+
+    fn connected(&self) -> impl Send {
+        self.metrics.connection()
+    }
+}
+
 impl App {
     /// The body of the request, if any, is not looked at; hyper closes the connection rather
     /// than read much of it.
-    pub async fn respond<B>(&self, peer: Peer, request: &Request<B>) -> Answer {
+    pub async fn respond<B>(&self, peer: Peer, request: &Request<B>) -> Response {
         let route = match host::is_well_named(request) {
             true => Route::of(request.uri().path()),
-            false => Err(Problem::BadRequest),
+            false => Err(Problem::BAD_REQUEST),
         };
         let name = match route {
             Ok(route) => route.name(),
-            Err(Problem::BadRequest) => "none",
+            Err(Problem::BAD_REQUEST) => "none",
             Err(_) => "other",
         };
         let observed =
@@ -107,23 +140,23 @@ impl App {
             Ok(route) if [Method::GET, Method::HEAD].contains(request.method()) => {
                 self.ask(route, peer, request).await
             }
-            Ok(_) => Err(Problem::MethodNotAllowed),
+            Ok(_) => Err(Problem::METHOD_NOT_ALLOWED),
         };
-        let mut answer = outcome.unwrap_or_else(|problem| self.problem(problem));
+        let mut response = outcome.unwrap_or_else(|problem| self.problem(problem));
         let origin = self.cors.allowed(request.headers());
-        self.cors.mark(origin, preflight, &mut answer);
-        observed.answered(&mut answer);
-        answer
+        self.cors.mark(origin, preflight, &mut response);
+        observed.answered(&mut response);
+        response
     }
 
     /// The answer to something that is no request, and so has no origin and no method.
-    pub fn refuse(&self, peer: Peer, problem: Problem) -> Answer {
+    pub fn refuse(&self, peer: Peer, problem: Problem) -> Response {
         let (none, headers) = ("none", HeaderMap::new());
         let observed = Observed::begin(self, peer, none, none, &headers);
-        let mut answer = self.problem(problem);
-        self.cors.mark(None, false, &mut answer);
-        observed.answered(&mut answer);
-        answer
+        let mut response = self.problem(problem);
+        self.cors.mark(None, false, &mut response);
+        observed.answered(&mut response);
+        response
     }
 
     /// Asks the real statement: it needs the server, the function and the right to call it.
@@ -136,7 +169,7 @@ impl App {
         route: Route,
         peer: Peer,
         request: &Request<B>,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Response, Problem> {
         match route {
             Route::Keytest => keytest::answer(self, peer, request).await,
             Route::Auth => auth::answer(self, peer, request).await,
@@ -158,25 +191,24 @@ impl App {
     pub fn unavailable(&self, cause: Arc<Unavailable>) -> Problem {
         self.metrics.unavailable(cause.kind());
         self.complaints.add(cause);
-        Problem::Unavailable
+        UNAVAILABLE
     }
 
     /// What lacks is for whoever set this up, and no secret.
     fn not_ready(&self, cause: Arc<Unavailable>) -> Problem {
-        let lack = match *cause {
-            Unavailable::Lacking(lack) => Some(lack),
-            _ => None,
+        let detail = match *cause {
+            Unavailable::Lacking(lack) => lack.sentence(),
+            _ => UNAVAILABLE.detail,
         };
-        let problem = self.unavailable(cause);
-        lack.map_or(problem, Problem::Lacking)
+        Problem { detail, ..self.unavailable(cause) }
     }
 
-    fn problem(&self, problem: Problem) -> Answer {
-        let mut answer = problem.answer();
-        if problem == Problem::Unauthorized {
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, self.challenge.clone());
+    fn problem(&self, problem: Problem) -> Response {
+        let mut response = problem.response();
+        if problem.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, self.challenge.clone());
         }
-        answer
+        response
     }
 }
 

@@ -1,5 +1,6 @@
 //! Telling the service manager how far we are (sd_notify(3)); nobody listens unless it is systemd or the like.
 
+use apikey_http::log_target;
 use sd_notify::NotifyState;
 use tracing::debug;
 
@@ -13,6 +14,6 @@ pub fn stopping() {
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        debug!(%error, "cannot tell the service manager");
+        debug!(target: log_target::SERVER, %error, "cannot tell the service manager");
     }
 }

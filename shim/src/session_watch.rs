@@ -8,6 +8,7 @@ use tokio_postgres::{Connection, Socket};
 use tracing::{debug, warn};
 
 use crate::database_host::Host;
+use crate::log_target;
 use crate::session_attributes::{Attributes, Wanted};
 
 /// Until the connection closes, or the server becomes what is not wanted.
@@ -22,7 +23,7 @@ where
                 // A notice, or what else the server says of its own accord.
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => {
-                    debug!(%host, %error, "a connection ended");
+                    debug!(target: log_target::DATABASE, %host, %error, "a connection ended");
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
@@ -37,7 +38,7 @@ where
         let objection = now.filter(|_| now != first).and_then(|now| wanted.objection(now));
         match objection {
             Some(objection) => {
-                warn!(%host, objection, "leaving a server (target_session_attrs)");
+                warn!(target: log_target::DATABASE, %host, objection, "leaving a server (target_session_attrs)");
                 Poll::Ready(())
             }
             None => Poll::Pending,

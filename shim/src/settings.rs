@@ -5,36 +5,36 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use apikey_http::context::{Handshake, Limits as ServerLimits};
+use apikey_http::cors::Cors;
+use apikey_http::forwarded::ForwardedHeader;
+use apikey_http::listen::ListenAddress;
+use apikey_http::peer::PeerSet;
+use apikey_http::tls::ServerTls;
+use apikey_http::trusted_proxies::TrustedProxies;
 use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 
 use crate::admin::{self, Hosts, Lifetimes, Login};
 use crate::arguments::Arguments;
-use crate::client_address::TrustedProxies;
 use crate::complaints::Complaints;
 use crate::connections::Connections;
 use crate::connector::Connector;
-use crate::cors::Cors;
 use crate::credentials::KeyHeader;
 use crate::database::{Database, Limits};
 use crate::database_settings::{Times, connector, password};
-use crate::listen_address::ListenAddress;
-use crate::listener::ListenOptions;
 use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
-use crate::peers::Peers;
 use crate::routes::App;
-use crate::server::{Doors, ServerLimits};
-use crate::server_tls::ServerTls;
 use crate::tenant::Tenancy;
 use crate::tenant_by_host;
 
 pub struct Settings {
     pub listen: Vec<ListenAddress>,
-    pub listen_options: ListenOptions,
+    pub socket_mode: u32,
     pub app: App,
     pub limits: ServerLimits,
-    pub doors: Doors,
+    pub handshake: Handshake,
     pub pool_size: u32,
     pub log: Targets,
     pub log_format: LogFormat,
@@ -76,17 +76,15 @@ impl Settings {
         let key_header = of("key-header", KeyHeader::parse(key_header))?;
         Ok(Self {
             listen: arguments.listen.clone(),
-            listen_options: ListenOptions {
-                reuse_port: arguments.reuse_port,
-                socket_mode: arguments.socket_mode,
-            },
+            socket_mode: arguments.socket_mode,
             log: of("log", log)?,
             log_format: arguments.log_format,
             metrics_listen: arguments.metrics_listen,
             limits,
-            doors: Doors {
-                balancers: of("proxy-protocol", Peers::parse(items(&arguments.proxy_protocol)))?,
+            handshake: Handshake {
+                balancers: of("proxy-protocol", PeerSet::parse(items(&arguments.proxy_protocol)))?,
                 tls,
+                http2: true,
             },
             pool_size: arguments.pool_size,
             app: App {
@@ -111,10 +109,14 @@ fn items(values: &[String]) -> impl Iterator<Item = &str> {
     items.map(str::trim).filter(|item| !item.is_empty())
 }
 
+/// What the shim itself reads of a page's request, and `Content-Type`, which many clients always send.
+const OWN_HEADERS: [&str; 4] = ["Authorization", "X-Api-Key", "Content-Type", "X-Request-Id"];
+
 fn cors(arguments: &Arguments, key_header: &KeyHeader) -> Result<Cors, Invalid> {
     let origins = of("cors-origin", Cors::origins(items(&arguments.cors_origin)))?;
     let further = items(&arguments.cors_header).chain(key_header.name().map(HeaderName::as_str));
-    let headers = of("cors-header", Cors::allowed_headers(further))?;
+    let names = OWN_HEADERS.into_iter().chain(further);
+    let headers = of("cors-header", Cors::allowed_headers(names))?;
     if origins.is_empty() && items(&arguments.cors_header).next().is_some() {
         return of("cors-header", Err("--cors-origin names no page that could send it".into()));
     }
@@ -158,8 +160,8 @@ fn server_tls(arguments: &Arguments) -> Result<Option<Arc<ServerTls>>, Invalid> 
 
 fn proxies(arguments: &Arguments) -> Result<TrustedProxies, Invalid> {
     Ok(TrustedProxies {
-        proxies: of("trusted-proxy", Peers::parse(items(&arguments.trusted_proxy)))?,
-        header: arguments.forwarded_header,
+        proxies: of("trusted-proxy", PeerSet::parse(items(&arguments.trusted_proxy)))?,
+        header: ForwardedHeader::named(&arguments.forwarded_header),
     })
 }
 

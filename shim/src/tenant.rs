@@ -1,10 +1,9 @@
 //! In whose name a key is checked: a key of one tenant is not valid for another.
 
 use apikey_format::is_tenant;
-use hyper::header;
+use apikey_http::host;
 use hyper::{HeaderMap, Uri};
 
-use crate::host;
 use crate::tenant_by_host::Hosts;
 
 #[derive(Debug)]
@@ -30,7 +29,8 @@ impl Tenancy {
             Self::None => Ok(None),
             Self::One(tenant) => Ok(Some(tenant.clone())),
             Self::ByHost(hosts) => {
-                let host = requested(uri, headers).and_then(host::of_authority).ok_or(Unknown)?;
+                let host =
+                    host::requested(uri, headers).and_then(host::of_authority).ok_or(Unknown)?;
                 hosts.tenant(&host).map(Some).ok_or(Unknown)
             }
         }
@@ -46,20 +46,6 @@ impl Tenancy {
     }
 }
 
-/// An absolute request target outranks `Host` (RFC 9112, 3.2.2). Two `Host` lines name nobody. No
-/// other header counts: every client can write X-Forwarded-Host, and many proxies pass it on.
-pub fn requested<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-    let mut lines = headers.get_all(header::HOST).iter();
-    let line = lines.next();
-    if lines.next().is_some() {
-        return None;
-    }
-    match uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => line?.to_str().ok(),
-    }
-}
-
 /// So that a typo is found here. The empty name is that of keys without a tenant, which are checked by leaving the setting out.
 pub fn name(tenant: &str) -> Result<String, String> {
     let reason = "the name of a tenant has 1 to 200 characters, no blank at either end and no control character";
@@ -71,7 +57,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use hyper::header::HeaderValue;
+    use hyper::header::{self, HeaderValue};
 
     fn of(tenancy: &Tenancy, target: &str, hosts: &[&str]) -> Result<Option<String>, Unknown> {
         let mut headers = HeaderMap::new();

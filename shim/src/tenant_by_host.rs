@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::host;
+use apikey_http::host;
+
 use crate::tenant;
 
 /// Hosts as `host::spelled` writes them.

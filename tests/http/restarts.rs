@@ -2,9 +2,9 @@
 
 use crate::asking::Asking;
 use apikey_tests::{Answer, Certificate, Database, Shim, from_test_script, program, run};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,37 +14,88 @@ const RESTARTS: u32 = 100;
 const HTTP2_RESTARTS: u32 = 20;
 const REQUESTS: usize = 5_000;
 
-/// The new one listens beside the old one before that is told to stop.
+/// A shim on a socket that systemd keeps while one process ends and the next one starts.
+struct Supervised {
+    child: Child,
+    orders: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    address: String,
+}
+
+impl Supervised {
+    fn start(database: &mut Database, flags: &[&str]) -> Self {
+        let checker = database.checker();
+        // Says which port is free.
+        let free = Shim::start_as(&checker, "host=127.0.0.1 user=u", &[]).address.to_string();
+        // sd_listen_fds(3): file descriptor 3, for the process that LISTEN_PID names.
+        let supervisor = r#"
+            echo supervising
+            while :; do
+                (export LISTEN_PID=$BASHPID; exec "$@") & pid=$!
+                read -r order || { kill -TERM $pid; wait $pid; exit; }
+                kill -TERM $pid
+                wait $pid || exit
+                echo $?
+            done"#;
+        let mut child = program("systemd-socket-activate", &["-l", &free])
+            .args(["bash", "-c", supervisor, "supervisor", &from_test_script("APIKEY_SHIM")])
+            .args(["--listen", "systemd", "--database"])
+            .arg(format!("{} password='{}'", database.conninfo(&checker), checker.password))
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let orders = child.stdin.take().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, orders, lines, address: free }
+    }
+
+    /// After the first connection, which has systemd start the supervisor.
+    fn restart(&mut self, times: u32) {
+        assert_eq!(self.line(), "supervising");
+        for _ in 0..times {
+            let line = self.line();
+            assert!(line.starts_with("listening on http"), "{line}");
+            self.orders.write_all(b"next\n").unwrap();
+            assert_eq!(self.line(), "0", "the exit status");
+        }
+    }
+
+    fn line(&mut self) -> String {
+        self.lines.next().unwrap().unwrap()
+    }
+
+    fn end(mut self) {
+        drop(self.orders);
+        self.child.wait().unwrap();
+    }
+}
+
+/// The old one ends before the new one starts, as `systemctl restart` has it: clients wait in the socket, which is
+/// systemd's.
 #[test]
-fn a_hundred_times_on_a_shared_port() {
+fn a_hundred_times_on_a_socket_of_systemds() {
     let mut database = Database::new();
     let key = database.key("'event'");
-    let checker = database.checker();
-    let conninfo = database.conninfo(&checker);
-    let mut shim = Shim::start_as(&checker, &conninfo, &["--reuse-port"]);
-    let address = shim.address.to_string();
-    let asking = Asking::start(&shim.keytest(), &key, 8);
-    for _ in 0..RESTARTS {
-        let new = Shim::start_as(&checker, &conninfo, &["--listen", &address, "--reuse-port"]);
-        shim.signal("TERM");
-        assert_eq!(shim.wait().code(), Some(0));
-        shim = new;
-    }
+    let mut shim = Supervised::start(&mut database, &[]);
+    let asking = Asking::start(&format!("http://{}/api/user/keytest/", shim.address), &key, 8);
+    shim.restart(RESTARTS);
     assert!(asking.assert_nothing_was_lost() > u64::from(RESTARTS));
+    shim.end();
 }
 
 /// Many requests are in flight on each connection, and the end of one says which of them are still answered (GOAWAY).
 #[test]
-fn with_http2_on_a_shared_port() {
+fn with_http2_on_a_socket_of_systemds() {
     let mut database = Database::new();
     let key = database.key("'event'");
-    let (checker, certificate) = (database.checker(), Certificate::new());
-    let (conninfo, tls) = (database.conninfo(&checker), certificate.flags());
-    let flags: Vec<_> = tls.iter().map(String::as_str).chain(["--reuse-port"]).collect();
-    let mut shim = Shim::start_as(&checker, &conninfo, &flags);
-    let address = shim.address.to_string();
-    let flags = [&flags[..], &["--listen", &address]].concat();
-
+    let certificate = Certificate::new();
+    let flags = certificate.flags();
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let mut shim = Supervised::start(&mut database, &flags);
+    let address = shim.address.clone();
     // How often it connected, for the requests that it is told to make.
     let ask = || {
         let mut curl = program("curl", &["--silent", "--show-error", "--http2", "--parallel"]);
@@ -68,58 +119,12 @@ fn with_http2_on_a_shared_port() {
             }
             connects
         });
-        for _ in 0..HTTP2_RESTARTS {
-            let new = Shim::start_as(&checker, &conninfo, &flags);
-            shim.signal("TERM");
-            assert_eq!(shim.wait().code(), Some(0));
-            shim = new;
-        }
+        shim.restart(HTTP2_RESTARTS);
         restarted.store(true, Ordering::Relaxed);
         let connects = asking.join().unwrap();
         assert!(connects.iter().any(|&count| count > at_rest), "of each run: {connects:?}");
     });
-}
-
-/// The old one ends before the new one starts, as `systemctl restart` has it: clients wait in the socket, which is
-/// systemd's.
-#[test]
-fn a_hundred_times_on_a_socket_of_systemds() {
-    let mut database = Database::new();
-    let key = database.key("'event'");
-    let checker = database.checker();
-    // Says which port is free.
-    let free = Shim::start_as(&checker, "host=127.0.0.1 user=u", &[]).address.to_string();
-    // sd_listen_fds(3): file descriptor 3, for the process that LISTEN_PID names.
-    let supervisor = r#"
-        echo supervising
-        while :; do
-            (export LISTEN_PID=$BASHPID; exec "$@") & pid=$!
-            read -r order || { kill -TERM $pid; wait $pid; exit; }
-            kill -TERM $pid
-            wait $pid || exit
-            echo $?
-        done"#;
-    let mut child = program("systemd-socket-activate", &["-l", &free])
-        .args(["bash", "-c", supervisor, "supervisor", &from_test_script("APIKEY_SHIM")])
-        .args(["--listen", "systemd", "--database"])
-        .arg(format!("{} password='{}'", database.conninfo(&checker), checker.password))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut orders = child.stdin.take().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let asking = Asking::start(&format!("http://{free}/api/user/keytest/"), &key, 8);
-    assert_eq!(lines.next().unwrap().unwrap(), "supervising");
-    for _ in 0..RESTARTS {
-        assert!(lines.next().unwrap().unwrap().starts_with("listening on http://"));
-        orders.write_all(b"next\n").unwrap();
-        assert_eq!(lines.next().unwrap().unwrap(), "0", "the exit status");
-    }
-    assert!(asking.assert_nothing_was_lost() > u64::from(RESTARTS));
-    drop(orders);
-    child.wait().unwrap();
+    shim.end();
 }
 
 /// A connection that was idle may be asked on once more, and learns that this was the last time.

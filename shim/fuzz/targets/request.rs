@@ -10,9 +10,9 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use apikey_http::listen;
+use apikey_http::server::Server;
 use apikey_shim::arguments::Arguments;
-use apikey_shim::listener;
-use apikey_shim::server::Server;
 use apikey_shim::settings::Settings;
 use libfuzzer_sys::fuzz_target;
 use listenfd::ListenFd;
@@ -41,10 +41,11 @@ impl Shim {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let address = runtime.block_on(async {
             let listeners =
-                listener::open(&settings.listen, settings.listen_options, ListenFd::empty());
+                listen::open(&settings.listen, settings.socket_mode, ListenFd::empty());
             let listeners = listeners.unwrap_or_else(|error| panic!("{error}"));
             let url = listeners[0].url(false).unwrap();
-            let server = Server::new(Arc::new(settings.app), settings.limits, settings.doors);
+            let app = Arc::new(settings.app);
+            let server = Server::new(app, settings.limits, settings.handshake, "--max-connections");
             tokio::spawn(server.run(listeners, pending()));
             url.strip_prefix("http://").unwrap().parse().unwrap()
         });

@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hyper::http::request::Parts;
 
-use crate::host;
-use crate::tenant::requested;
+use apikey_http::host;
 
 /// As `host::spelled` writes them.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ impl Hosts {
 
 /// The one that a request is for. Browsers always say it, and once.
 pub fn of(head: &Parts) -> Option<String> {
-    requested(&head.uri, &head.headers).and_then(host::of_authority)
+    host::requested(&head.uri, &head.headers).and_then(host::of_authority)
 }
 
 fn of_address(address: IpAddr) -> String {

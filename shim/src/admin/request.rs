@@ -16,7 +16,7 @@ use crate::admin::hosts;
 use crate::admin::lang::Language;
 use crate::admin::link;
 use crate::admin::state::Admin;
-use crate::peer::Peer;
+use apikey_http::peer::Peer;
 
 /// The largest form has 64 networks, 64 scopes and some lines.
 const LARGEST_BODY: usize = 64 * 1024;

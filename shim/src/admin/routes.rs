@@ -26,25 +26,25 @@ use crate::admin::state::Admin;
 use crate::admin::token;
 use crate::admin::views::sign_in::{self, Ended};
 use crate::admin::views::{actions, add, audit, edit, key, list, problem, test};
-use crate::peer::Peer;
-use crate::places::Place;
+use apikey_http::connection_limit::Slot;
+use apikey_http::peer::Peer;
 
 pub async fn respond(
     admin: Arc<Admin>,
     peer: Peer,
-    place: &Place,
+    slot: &Slot,
     request: hyper::Request<Incoming>,
 ) -> Response {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let mut request = Request::new(&head, peer, &admin);
-    let welcome = is_welcome(&admin, place, &request);
+    let welcome = is_welcome(&admin, slot, &request);
     let readable = match welcome {
         Ok(()) => request.read_form(&head.headers, body, admin.header_time).await,
         Err(error) => Err(error),
     };
     // Until here the client kept us waiting, if anybody did.
-    let _answering = place.answering();
+    let _answering = slot.answering();
     let method = request.method.clone();
     let session = request.session.as_deref().filter(|_| welcome.is_ok());
     let session = session.and_then(|id| admin.sessions.find(id, started));
@@ -66,7 +66,7 @@ pub async fn respond(
             page(error.status(), html! { p { (error.sentence(texts)) } })
         }
     };
-    if place.is_ending() {
+    if slot.is_ending() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     // Not the path: somebody may have put a key into it.
@@ -74,9 +74,9 @@ pub async fn respond(
     response
 }
 
-fn is_welcome(admin: &Admin, place: &Place, request: &Request) -> Result<(), Error> {
+fn is_welcome(admin: &Admin, slot: &Slot, request: &Request) -> Result<(), Error> {
     match &request.host {
-        _ if place.is_turned_away() => Err(Error::Crowded),
+        _ if slot.is_rejected() => Err(Error::Crowded),
         None => Err(Error::BadRequest),
         Some(host) if !admin.hosts.include(host) => Err(Error::Misdirected),
         Some(_) => Ok(()),

@@ -6,25 +6,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use apikey_http::connection_limit::Slot;
+use apikey_http::context::{Handler, Handshake};
+use apikey_http::listen;
+use apikey_http::peer::Peer;
+use apikey_http::problem::Problem;
+use apikey_http::response::Response;
+use apikey_http::server::Server;
+use hyper::Request;
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{interval, timeout};
-use tracing::debug;
+use tokio::time::interval;
 
 use crate::admin::response::bare;
 use crate::admin::routes;
 use crate::admin::state::{Admin, Settings};
-use crate::connection::converse;
-use crate::listener::Listener;
-use crate::peer::Peer;
-use crate::places::{Place, Places};
-use crate::problem::Problem;
-use crate::server::{ServerLimits, http1};
-use crate::server_tls::ServerTls;
-use crate::socket::Socket;
-use crate::stream::Stream;
 
 /// How often sessions that are over are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -33,82 +30,52 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub struct Running {
     pub address: SocketAddr,
     pub has_tls: bool,
-    stop: watch::Sender<bool>,
+    stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
 
 impl Running {
     /// Lets what is in flight finish.
-    pub async fn stop(self, timeout: Duration) {
-        self.stop.send_replace(true);
-        let _ = tokio::time::timeout(timeout, self.serving).await;
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.serving.await;
     }
 }
 
-struct Server {
-    admin: Arc<Admin>,
-    tls: Option<Arc<ServerTls>>,
-    limits: ServerLimits,
-    http: http1::Builder,
-    places: Arc<Places>,
-}
-
-pub async fn start(settings: Settings) -> io::Result<Running> {
-    let listener = TcpListener::bind(settings.listen).await?;
-    let address = listener.local_addr()?;
-    let (stop, stopped) = watch::channel(false);
-    let (limits, tls) = (settings.limits, settings.tls.clone());
-    let has_tls = tls.is_some();
-    let server = Server {
-        admin: Arc::new(Admin::new(settings)),
-        tls,
-        limits,
-        http: http1(&limits),
-        places: limits.places("--admin-listen"),
-    };
-    let serving = tokio::spawn(run(listener.into(), Arc::new(server), stopped));
+/// Begins to serve the admin page.
+pub fn start(settings: Settings) -> io::Result<Running> {
+    let listener = listen::listen(settings.listen)?;
+    let address = listener.local_address()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let limits = settings.limits;
+    let handshake = Handshake { tls: settings.tls.clone(), ..Handshake::default() };
+    let has_tls = handshake.tls.is_some();
+    let admin = Arc::new(Admin::new(settings));
+    tokio::spawn(sweep(admin.clone()));
+    let server = Server::new(admin, limits, handshake, "--admin-listen");
+    let serving = tokio::spawn(server.run(vec![listener], async { _ = stopped.await }));
     Ok(Running { address, has_tls, stop, serving })
 }
 
-async fn run(listener: Listener, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
+async fn sweep(admin: Arc<Admin>) {
     let mut sweeping = interval(SWEEP);
     loop {
-        tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => break,
-            _ = sweeping.tick() => server.admin.sweep(Instant::now()),
-            (stream, peer, place) = listener.admit(&server.places) => {
-                let server = server.clone();
-                tokio::spawn(async move { serve(&server, stream, peer, &place).await });
-            }
-        }
+        sweeping.tick().await;
+        admin.sweep(Instant::now());
     }
-    drop(listener);
-    server.places.stop();
-    server.places.empty().await;
 }
 
-async fn serve(server: &Server, stream: Stream, peer: Peer, place: &Place) {
-    let opened = tokio::select! {
-        biased;
-        opened = timeout(server.limits.header_time, open(server, stream)) => opened,
-        () = place.must_end() => return,
-    };
-    let stream = match opened {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%error, "a connection to the admin page is not opened"),
-        Err(_) => return debug!("a connection to the admin page takes too long to open"),
-    };
-    let respond = |request| routes::respond(server.admin.clone(), peer, place, request);
-    let socket = Socket::new(stream, server.limits.header_time);
-    let refuse = |problem: Problem| bare(problem.answer().status());
-    converse(&server.http, &server.limits, socket, place, respond, refuse).await;
-}
+impl Handler for Admin {
+    async fn respond(
+        self: &Arc<Self>,
+        peer: Peer,
+        slot: &Slot,
+        request: Request<Incoming>,
+    ) -> Response {
+        routes::respond(self.clone(), peer, slot, request).await
+    }
 
-async fn open(server: &Server, stream: Stream) -> io::Result<Stream> {
-    Ok(match (stream, &server.tls) {
-        (Stream::Tcp(tcp), Some(tls)) => {
-            Stream::Tls(Box::new(tls.http1_acceptor().accept(tcp).await?))
-        }
-        (stream, _) => stream,
-    })
+    fn refuse(&self, _: Peer, problem: Problem) -> Response {
+        bare(problem.status)
+    }
 }

@@ -11,10 +11,10 @@ use crate::admin::login::Login;
 use crate::admin::session::table::{Lifetimes, Sessions};
 use crate::admin::session::{AT_ONCE, Session};
 use crate::admin::throttle::Throttle;
-use crate::client_address::TrustedProxies;
-use crate::places::TURNED_AWAY;
-use crate::server::ServerLimits;
-use crate::server_tls::ServerTls;
+use apikey_http::connection_limit::MAX_REJECTED;
+use apikey_http::context::Limits;
+use apikey_http::tls::ServerTls;
+use apikey_http::trusted_proxies::TrustedProxies;
 
 /// Sign-ins that are on their way to Postgres at once; further ones wait.
 const SIGNING_IN: usize = 4;
@@ -35,14 +35,14 @@ pub struct Settings {
     pub sessions: usize,
     /// After how long a role proves itself to Postgres anew.
     pub recheck: Duration,
-    pub limits: ServerLimits,
+    pub limits: Limits,
     pub request_time: Duration,
 }
 
 impl Settings {
     /// Of browsers and of Postgres, at most.
     pub fn descriptors(&self) -> u64 {
-        u64::from(self.limits.connections) + (TURNED_AWAY + self.sessions + SIGNING_IN) as u64
+        u64::from(self.limits.connections) + (MAX_REJECTED + self.sessions + SIGNING_IN) as u64
     }
 }
 

@@ -1,11 +1,12 @@
-//! Sockets that clients connect to: our own, or such as somebody passed on to us; and how to let go of one
-//! without losing who is on the way to it.
+//! Sockets that clients connect to: those that we open, and those that somebody passed on to us.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,55 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::time::sleep;
 use tracing::warn;
 
-use crate::listen_address::ListenAddress;
+use crate::connection_limit::{ConnectionLimit, Slot};
+use crate::log_target;
 use crate::peer::Peer;
-use crate::places::{Place, Places};
-use crate::retirement;
 use crate::stream::Stream;
 
-/// Of clients whose connection is there and not accepted yet. The kernel has a bound of its own, `somaxconn`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+    /// The sockets that whoever started us has opened (sd_listen_fds(3)).
+    Systemd,
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "systemd" {
+            return Ok(Self::Systemd);
+        }
+        match text.strip_prefix("unix:") {
+            Some(path) if Path::new(path).is_absolute() => Ok(Self::Unix(path.into())),
+            Some(_) => Err("the path after unix: does not begin with a slash".into()),
+            None => text.parse().map(Self::Tcp).map_err(|_| {
+                "it is none of 127.0.0.1:8080, [::1]:8080, unix:/path/to/socket, systemd".into()
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd => f.write_str("systemd"),
+        }
+    }
+}
+
+/// Parses the permissions of a Unix socket, in octal.
+pub fn socket_mode(text: &str) -> Result<u32, String> {
+    let is_octal =
+        (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    mode.ok_or_else(|| "it is no mode such as 0660".into())
+}
+
+/// Connections that nobody has accepted yet. The kernel has a bound of its own, `somaxconn`.
 const BACKLOG: u32 = 4096;
 
 pub struct Listener {
@@ -34,25 +77,19 @@ enum Socket {
     Unix(UnixListener, PathBuf),
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct ListenOptions {
-    pub reuse_port: bool,
-    pub socket_mode: u32,
-}
-
-/// All that we are to listen on. `passed` are the sockets that we were started with.
+/// Opens everything that we are to listen on. `passed` are the sockets that we were started with.
 pub fn open(
     addresses: &[ListenAddress],
-    options: ListenOptions,
+    socket_mode: u32,
     mut passed: ListenFd,
 ) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     for address in addresses {
         let failed = |error: io::Error| format!("cannot listen on {address}: {error}");
         match address {
-            ListenAddress::Tcp(tcp) => listeners.push(listen(*tcp, options).map_err(failed)?),
+            ListenAddress::Tcp(tcp) => listeners.push(listen(*tcp).map_err(failed)?),
             ListenAddress::Unix(path) => {
-                listeners.push(listen_unix(path, options.socket_mode).map_err(failed)?);
+                listeners.push(listen_unix(path, socket_mode).map_err(failed)?);
             }
             ListenAddress::Systemd => listeners.extend(take(&mut passed).map_err(failed)?),
         }
@@ -63,10 +100,9 @@ pub fn open(
     Ok(listeners)
 }
 
-fn listen(address: SocketAddr, options: ListenOptions) -> io::Result<Listener> {
+pub fn listen(address: SocketAddr) -> io::Result<Listener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    socket.set_reuseport(options.reuse_port)?;
     socket.bind(address)?;
     Ok(Listener { socket: Socket::Tcp(socket.listen(BACKLOG)?), is_passed: false })
 }
@@ -112,39 +148,32 @@ fn take(passed: &mut ListenFd) -> io::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-/// A port of another server than the one for clients.
-impl From<TcpListener> for Listener {
-    fn from(listener: TcpListener) -> Self {
-        Self { socket: Socket::Tcp(listener), is_passed: false }
-    }
-}
-
 impl Listener {
-    /// The next connection, with its place, once there is one. Giving up loses nobody: between accepting and having
-    /// a place there is nothing to wait for.
-    pub async fn admit(&self, places: &Arc<Places>) -> (Stream, Peer, Place) {
-        places.room().await;
+    /// The next connection, with its slot, as soon as there is room. Dropping the future loses no
+    /// client: between accepting a connection and its slot there is nothing to wait for.
+    pub async fn accept(&self, limit: &Arc<ConnectionLimit>) -> (Stream, Peer, Slot) {
+        limit.wait_for_room().await;
         let (stream, peer) = self.next().await;
-        (stream, peer, places.enter())
+        (stream, peer, limit.take_slot())
     }
 
     /// Errors of accept(2) are about one client, or pass: they never end the server.
     async fn next(&self) -> (Stream, Peer) {
         loop {
-            match self.accept().await {
+            match self.accept_once().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
                     // Out of descriptors or memory: the waiting client stays ready, so without a
                     // pause this would spin.
-                    warn!(%error, "cannot accept connections");
+                    warn!(target: log_target::SERVER, %error, "cannot accept connections");
                     sleep(Duration::from_millis(100)).await;
                 }
             }
         }
     }
 
-    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    async fn accept_once(&self) -> io::Result<(Stream, Peer)> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
@@ -168,17 +197,39 @@ impl Listener {
         })
     }
 
-    /// Whether to accept for a moment those who are connected or about to be; nobody new should begin to.
-    pub fn retire(&self) -> bool {
-        if !self.is_passed
-            && let Socket::Tcp(listener) = &self.socket
-        {
-            retirement::begin(listener);
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr(),
+            Socket::Unix(..) => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// Whether whoever waits to be accepted is ours alone, and is lost when we close the socket.
+    pub fn is_ours_alone(&self) -> bool {
         !self.is_passed
     }
 }
 
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_modes() {
+        for text in ["127.0.0.1:0", "[::1]:8080", "unix:/run/apikey/shim.sock", "systemd"] {
+            assert_eq!(text.parse::<ListenAddress>().map(|it| it.to_string()), Ok(text.into()));
+        }
+        for text in ["", "localhost:80", "127.0.0.1", "unix:", "unix:shim.sock", "unix:./x"] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+        assert_eq!(socket_mode("0660"), Ok(0o660));
+        assert_eq!(socket_mode("600"), Ok(0o600));
+        for text in ["", "rw-", "8", "0888", "1777", "+660"] {
+            assert!(socket_mode(text).is_err(), "{text}");
+        }
+    }
 }

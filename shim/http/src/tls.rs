@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -28,23 +29,16 @@ impl ServerTls {
     /// For connections that come from now on. What cannot be used changes nothing.
     pub fn reload(&self) -> Result<(), String> {
         let config = config(&self.certificate, &self.key)?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *self.config.write() = config;
         Ok(())
     }
 
-    pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.current())
-    }
-
-    /// For a server that speaks nothing else.
-    pub fn http1_acceptor(&self) -> TlsAcceptor {
-        let mut config = ServerConfig::clone(&self.current());
-        config.alpn_protocols = vec![HTTP_1.to_vec()];
-        TlsAcceptor::from(Arc::new(config))
-    }
-
-    fn current(&self) -> Arc<ServerConfig> {
-        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn acceptor(&self, with_http2: bool) -> TlsAcceptor {
+        let mut config = self.config.read().clone();
+        if !with_http2 {
+            Arc::make_mut(&mut config).alpn_protocols = vec![HTTP_1.to_vec()];
+        }
+        TlsAcceptor::from(config)
     }
 }
 

@@ -19,12 +19,12 @@ impl RequestId {
         let mut values = headers.get_all(X_REQUEST_ID).iter();
         match (values.next(), values.next()) {
             (Some(value), None) if is_good(value.as_bytes()) => Self(value.clone()),
-            _ => Self::new(),
+            _ => Self::random(),
         }
     }
 
     /// 128 random bits. Nothing depends on whether they can be guessed.
-    pub fn new() -> Self {
+    fn random() -> Self {
         let text = format!("{:032x}", fastrand::u128(..));
         Self(HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(UNNAMED))
     }

@@ -4,7 +4,7 @@
 use std::net::Ipv6Addr;
 
 use hyper::header::HOST;
-use hyper::{Request, Version};
+use hyper::{HeaderMap, Request, Uri, Version};
 
 /// In bytes, both (RFC 1035, 2.3.4).
 const LONGEST_NAME: usize = 253;
@@ -42,6 +42,21 @@ fn is_authority(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)),
     })
+}
+
+/// The authority that a request is for. An absolute request target outranks `Host` (RFC 9112, 3.2.2).
+/// Two `Host` lines name nobody. No other header counts: every client can write X-Forwarded-Host, and
+/// many proxies pass it on.
+pub fn requested<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let mut lines = headers.get_all(HOST).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return None;
+    }
+    match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => line?.to_str().ok(),
+    }
 }
 
 /// The host of a `Host` header or of an absolute request target: `Venue.Example.org.:8080` is

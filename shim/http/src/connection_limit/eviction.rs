@@ -1,4 +1,4 @@
-//! Who has a place, and who of them has been waiting for their client for the longest.
+//! Which connections have a slot, and which of them has been waiting for its client for the longest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -6,31 +6,34 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use slab::Slab;
 use tokio::sync::Notify;
 
-/// Of all, so many are looked up at a time as the next to go.
+/// One scan collects 1/16 of the connections as candidates for eviction.
 const PORTION: usize = 16;
 
 #[derive(Default)]
-pub struct Crowd {
+pub struct Slots {
     taken: Slab<Arc<State>>,
     served: usize,
     /// Connections that have not ended yet, also those that were told to.
     open: usize,
-    /// Some that wait, with since when, the oldest last. Whoever is not among them waits for less long.
+    /// Candidates for eviction, with the start of their waiting, the oldest last. Whoever is not
+    /// among them has been waiting for less long.
     oldest: Vec<(u64, Arc<State>)>,
 }
 
 pub struct State {
     key: usize,
-    pub is_turned_away: bool,
+    /// All that the client gets is a 503.
+    pub is_rejected: bool,
     /// Requests that are being answered: more than one with HTTP/2.
     pub in_flight: AtomicU32,
-    /// The start of its waiting, in microseconds of the places' life, when nothing is in flight.
+    /// When the connection began to wait for its client, in microseconds of the limit's life. It
+    /// means nothing while a request is in flight.
     pub since: AtomicU64,
-    /// Whether anything was ever in flight.
+    /// Whether a request was ever in flight.
     pub has_asked: AtomicBool,
-    /// Its place is another's, or it has ended.
-    is_gone: AtomicBool,
-    pub told: Notify,
+    /// The slot is another connection's, or the connection has ended.
+    is_evicted: AtomicBool,
+    pub shutdown_signal: Notify,
 }
 
 impl State {
@@ -38,23 +41,23 @@ impl State {
         self.in_flight.load(Ordering::Acquire) > 0
     }
 
-    pub fn is_gone(&self) -> bool {
-        self.is_gone.load(Ordering::Acquire)
+    pub fn is_evicted(&self) -> bool {
+        self.is_evicted.load(Ordering::Acquire)
     }
 
     fn waits_since(&self) -> Option<u64> {
-        let waits = !self.is_gone() && !self.is_answering();
+        let waits = !self.is_evicted() && !self.is_answering();
         waits.then(|| self.since.load(Ordering::Relaxed))
     }
 }
 
-impl Crowd {
-    /// Those that get answers, unlike the turned away.
+impl Slots {
+    /// How many get answers, unlike the rejected.
     pub fn served(&self) -> usize {
         self.served
     }
 
-    pub fn turned_away(&self) -> usize {
+    pub fn rejected(&self) -> usize {
         self.taken.len() - self.served
     }
 
@@ -62,48 +65,48 @@ impl Crowd {
         self.open
     }
 
-    pub fn enter(&mut self, since: u64, is_turned_away: bool) -> Arc<State> {
+    pub fn take(&mut self, since: u64, is_rejected: bool) -> Arc<State> {
         let entry = self.taken.vacant_entry();
         let state = Arc::new(State {
             key: entry.key(),
-            is_turned_away,
+            is_rejected,
             in_flight: AtomicU32::new(0),
             since: AtomicU64::new(since),
             has_asked: AtomicBool::new(false),
-            is_gone: AtomicBool::new(false),
-            told: Notify::new(),
+            is_evicted: AtomicBool::new(false),
+            shutdown_signal: Notify::new(),
         });
         entry.insert(state.clone());
-        self.served += usize::from(!is_turned_away);
+        self.served += usize::from(!is_rejected);
         self.open += 1;
         state
     }
 
-    /// Its connection has ended.
+    /// Counts a connection that has ended.
     pub fn end(&mut self, state: &State) {
-        self.leave(state);
+        self.free(state);
         self.open -= 1;
     }
 
-    /// Whoever waits for the longest loses their place, if that is since then or before.
-    pub fn send_oldest_away(&mut self, latest: u64) -> bool {
+    /// Evicts the connection that has been waiting for the longest, if it began at `latest` or before.
+    pub fn evict_oldest(&mut self, latest: u64) -> bool {
         let Some(oldest) = self.oldest(latest) else {
             return false;
         };
-        self.leave(&oldest);
-        oldest.told.notify_one();
+        self.free(&oldest);
+        oldest.shutdown_signal.notify_one();
         true
     }
 
-    pub fn tell_all(&self) {
-        self.taken.iter().for_each(|(_, state)| state.told.notify_one());
+    pub fn signal_all(&self) {
+        self.taken.iter().for_each(|(_, state)| state.shutdown_signal.notify_one());
     }
 
-    /// Finding it among all is dear, so a portion is found at once.
+    /// A scan of all connections is expensive, so one scan finds many candidates.
     pub fn oldest(&mut self, latest: u64) -> Option<Arc<State>> {
         for is_fresh in [false, true] {
             if is_fresh {
-                self.oldest = self.next_to_go();
+                self.oldest = self.candidates();
             }
             while let Some((since, state)) = self.oldest.last() {
                 if state.waits_since() != Some(*since) {
@@ -118,7 +121,7 @@ impl Crowd {
         None
     }
 
-    fn next_to_go(&self) -> Vec<(u64, Arc<State>)> {
+    fn candidates(&self) -> Vec<(u64, Arc<State>)> {
         let waiting = self.taken.iter();
         let mut waiting: Vec<_> =
             waiting.filter_map(|(key, state)| Some((state.waits_since()?, key))).collect();
@@ -131,11 +134,11 @@ impl Crowd {
         waiting.into_iter().map(|(since, key)| (since, self.taken[key].clone())).collect()
     }
 
-    /// The first time, that is.
-    fn leave(&mut self, state: &State) {
-        if !state.is_gone.swap(true, Ordering::AcqRel) {
+    /// Does nothing the second time.
+    fn free(&mut self, state: &State) {
+        if !state.is_evicted.swap(true, Ordering::AcqRel) {
             self.taken.remove(state.key);
-            self.served -= usize::from(!state.is_turned_away);
+            self.served -= usize::from(!state.is_rejected);
         }
     }
 }

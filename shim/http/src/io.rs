@@ -1,6 +1,6 @@
-//! A stream as hyper sees it. It bounds how long a client may refuse to read, knows since when one is sending a head,
-//! and holds back the bare heads with which hyper itself answers requests that it cannot parse, so that they can be
-//! answered like all the others.
+//! A stream as hyper sees it. It bounds how long a client may refuse to read, knows since when one is
+//! sending a head, and holds back the bare heads with which hyper itself answers what it cannot parse,
+//! so that the client gets a response like all the others.
 
 use std::future::Future;
 use std::io;
@@ -14,28 +14,28 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::stream::Stream;
 
-pub struct Socket {
+pub struct Io {
     stream: Stream,
     write_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     held_back: bool,
-    /// When the first of what came after the last answer did.
+    /// When the first byte after the last response came.
     begun: Option<Instant>,
     unread: Bytes,
 }
 
-impl Socket {
+impl Io {
     pub fn new(stream: Stream, write_timeout: Duration) -> Self {
         let unread = Bytes::new();
         Self { stream, write_timeout, stalled: None, held_back: false, begun: None, unread }
     }
 
-    /// For another reader, what the last one has read and made nothing of.
+    /// Gives bytes back that hyper has read and made nothing of, for its next reader.
     pub fn unread(&mut self, bytes: Bytes) {
         self.unread = bytes;
     }
 
-    /// For how long the client has been sending what it began after the last answer.
+    /// For how long the client has been sending what it began after the last response.
     pub fn begun(&self) -> Option<Duration> {
         self.begun.map(|begun| begun.elapsed())
     }
@@ -50,7 +50,7 @@ impl Socket {
         self.held_back
     }
 
-    /// Without hyper: from here on, everything is sent.
+    /// The stream without hyper: from here on, everything is sent.
     pub fn into_stream(self) -> Stream {
         self.stream
     }
@@ -62,13 +62,14 @@ pub fn is_beginning(bytes: &[u8]) -> bool {
 }
 
 /// hyper 1 writes `HTTP/1.1 4xx`, `connection: close`, `content-length: 0` and `date`, and has no
-/// hook for it (proto/h1/role.rs, `on_error`). Every answer of ours has `no-store` in its head.
+/// hook for it (proto/h1/role.rs, `on_error`). Every response of ours has `no-store` in
+/// its head.
 fn is_bare_error(written: &[u8]) -> bool {
     let is_error = written.starts_with(b"HTTP/1.") && written.get(9) == Some(&b'4');
     is_error && !written.windows(8).any(|part| part == b"no-store")
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for Io {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -88,8 +89,8 @@ impl AsyncRead for Socket {
     }
 }
 
-/// Not vectored, so that hyper hands over each answer in one piece.
-impl AsyncWrite for Socket {
+/// Not vectored, so that hyper hands over each response in one piece.
+impl AsyncWrite for Io {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -5,13 +5,12 @@ use std::net::IpAddr;
 use hyper::HeaderMap;
 
 use crate::forwarded::ForwardedHeader;
-use crate::peer::Peer;
-use crate::peers::Peers;
+use crate::peer::{Peer, PeerSet};
 
 /// Whose word on the client's address is taken, and where they give it.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
-    pub proxies: Peers,
+    pub proxies: PeerSet,
     pub header: ForwardedHeader,
 }
 
@@ -22,13 +21,13 @@ impl TrustedProxies {
     /// read from the right: the first hop that is not a proxy of ours is the client, and
     /// what stands left of it is only that client's claim.
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
-        if !self.proxies.include(peer) {
+        if !self.proxies.contains(peer) {
             return peer.address();
         }
         let mut leftmost = None;
         for hop in self.header.hops(headers) {
             let address = hop?;
-            if !self.proxies.include_address(address) {
+            if !self.proxies.contains_address(address) {
                 return Some(address);
             }
             leftmost = Some(address);
@@ -38,7 +37,7 @@ impl TrustedProxies {
 
     /// Whether the client came by TLS: a proxy of ours says so; anybody else may say what it likes.
     pub fn is_https(&self, peer: Peer, headers: &HeaderMap) -> bool {
-        self.proxies.include(peer) && self.header.is_https(headers)
+        self.proxies.contains(peer) && self.header.is_https(headers)
     }
 }
 
@@ -55,7 +54,7 @@ mod tests {
             "unknown" => Peer::Unknown,
             address => Peer::Address(address.parse().unwrap()),
         };
-        let proxies = Peers::parse(trusted.iter().copied()).unwrap();
+        let proxies = PeerSet::parse(trusted.iter().copied()).unwrap();
         let proxies = TrustedProxies { proxies, ..TrustedProxies::default() };
         let mut headers = HeaderMap::new();
         for line in lines {
@@ -70,7 +69,7 @@ mod tests {
 
     #[test]
     fn tls_is_believed_of_trusted_proxies_alone() {
-        let proxies = Peers::parse(["10.0.0.1"].into_iter()).unwrap();
+        let proxies = PeerSet::parse(["10.0.0.1"].into_iter()).unwrap();
         let proxies = TrustedProxies { proxies, ..TrustedProxies::default() };
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
@@ -131,7 +130,7 @@ mod tests {
             (ForwardedHeader::XForwardedFor, "192.0.2.7"),
             (ForwardedHeader::Forwarded, "192.0.2.8"),
         ] {
-            let proxies = Peers::parse(["10.0.0.1"].into_iter()).unwrap();
+            let proxies = PeerSet::parse(["10.0.0.1"].into_iter()).unwrap();
             let proxies = TrustedProxies { proxies, header };
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.7"));

@@ -5,20 +5,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http2::Builder;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::sleep;
 use tracing::debug;
 
-use crate::connection::{HURRY, LINGER, answer};
+use crate::connection_limit::Slot;
+use crate::context::{Context, Handler, Limits};
+use crate::http1::{HURRY, LINGER};
+use crate::io::Io;
+use crate::log_target;
 use crate::peer::Peer;
-use crate::places::Place;
-use crate::server::{Server, ServerLimits};
-use crate::socket::Socket;
 use crate::stream::Stream;
+
+pub type Builder = http2::Builder<TokioExecutor>;
 
 /// Requests of one connection that may be in flight together.
 const STREAMS: u32 = 100;
@@ -27,7 +28,7 @@ const WINDOW: u32 = 64 * 1024;
 
 /// Beyond these, h2 counts streams that clients reset (CVE-2023-44487) and pieces of headers (CVE-2024-27316), and
 /// hangs up on who overdoes it.
-pub fn builder(limits: &ServerLimits) -> Builder<TokioExecutor> {
+pub fn builder(limits: &Limits) -> Builder {
     let mut http = Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
@@ -43,33 +44,38 @@ pub fn builder(limits: &ServerLimits) -> Builder<TokioExecutor> {
 
 /// Serves requests until the client leaves, keeps us waiting for too long, or has to end. The end is announced, and
 /// says which requests will be answered (GOAWAY), so none is lost.
-pub async fn serve(server: &Arc<Server>, stream: Stream, peer: Peer, place: &Arc<Place>) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let (server, place) = (server.clone(), place.clone());
-        async move { Ok::<_, Infallible>(answer(&server, peer, &place, &request).await) }
+pub async fn serve<H: Handler>(
+    context: &Arc<Context<H>>,
+    stream: Stream,
+    peer: Peer,
+    slot: &Arc<Slot>,
+) {
+    let service = service_fn(|request| {
+        let (context, slot) = (context.clone(), slot.clone());
+        async move { Ok::<_, Infallible>(context.respond(peer, &slot, request).await) }
     });
-    let io = TokioIo::new(Socket::new(stream, server.limits.header_time));
-    let mut connection = pin!(server.http2.serve_connection(io, service));
+    let io = TokioIo::new(Io::new(stream, context.limits.header_time));
+    let mut connection = pin!(context.http2.serve_connection(io, service));
     let mut is_ending = false;
     loop {
-        let patience = match is_ending {
-            true if place.is_gone() => HURRY,
+        let limit = match is_ending {
+            true if slot.is_evicted() => HURRY,
             true => LINGER,
             // It may change meanwhile.
-            false => time_left(place, &server.limits).min(server.limits.idle_time),
+            false => time_left(slot, &context.limits).min(context.limits.idle_time),
         };
         tokio::select! {
             biased;
             outcome = connection.as_mut() => {
                 if let Err(error) = outcome {
-                    debug!(%error, "connection ends");
+                    debug!(target: log_target::CONNECTION, %error, "connection ends");
                 }
                 return;
             }
-            () = place.told() => {}
-            () = sleep(patience) => match is_ending {
-                true if place.waits_for() >= Some(patience) => return,
-                false if time_left(place, &server.limits).is_zero() => {}
+            () = slot.shutdown_signal() => {}
+            () = sleep(limit) => match is_ending {
+                true if slot.waits_for() >= Some(limit) => return,
+                false if time_left(slot, &context.limits).is_zero() => {}
                 _ => continue,
             }
         }
@@ -79,8 +85,8 @@ pub async fn serve(server: &Arc<Server>, stream: Stream, peer: Peer, place: &Arc
 }
 
 /// For how much longer a client without a request in flight is waited for.
-fn time_left(place: &Place, limits: &ServerLimits) -> Duration {
-    let usual = if place.has_asked() { limits.idle_time } else { limits.header_time };
-    let patience = if place.is_turned_away() { LINGER.min(usual) } else { usual };
-    patience.saturating_sub(place.waits_for().unwrap_or_default())
+fn time_left(slot: &Slot, limits: &Limits) -> Duration {
+    let usual = if slot.has_asked() { limits.idle_time } else { limits.header_time };
+    let limit = if slot.is_rejected() { LINGER.min(usual) } else { usual };
+    limit.saturating_sub(slot.waits_for().unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 use url::Url;
 
-use crate::problem::Answer;
+use crate::response::Response;
 
 #[derive(Clone, Debug)]
 pub struct Cors {
@@ -13,9 +13,6 @@ pub struct Cors {
     /// The names of headers that a page may send, as a list.
     allowed_headers: HeaderValue,
 }
-
-/// What the shim itself reads of a page's request, and `Content-Type`, which many clients send with every one.
-const OWN_HEADERS: &str = "Authorization, X-Api-Key, Content-Type, X-Request-Id";
 
 /// In seconds. Browsers cut it at 7200 (Chromium) or 86400 (Firefox).
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
@@ -29,13 +26,12 @@ impl Cors {
         origins.map(origin).collect()
     }
 
-    /// Ours, and these.
+    /// The list of the headers that pages may send.
     pub fn allowed_headers<'a>(
-        further: impl Iterator<Item = &'a str>,
+        names: impl Iterator<Item = &'a str>,
     ) -> Result<HeaderValue, String> {
-        let further = further.map(header_name).collect::<Result<Vec<_>, _>>()?;
-        let names = [&[OWN_HEADERS], &*further].concat().join(", ");
-        HeaderValue::try_from(names).map_err(|error| error.to_string())
+        let names = names.map(header_name).collect::<Result<Vec<_>, _>>()?;
+        HeaderValue::try_from(names.join(", ")).map_err(|error| error.to_string())
     }
 
     /// A pre-flight names the method that will follow; any other OPTIONS is just a method that
@@ -52,12 +48,12 @@ impl Cors {
         self.origins.iter().find(|known| *known == origin)
     }
 
-    /// Marks an answer, an error too: a script that may not read a 401 sees a network failure.
-    pub fn mark(&self, origin: Option<&HeaderValue>, preflight: bool, answer: &mut Answer) {
+    /// Marks a response, an error too: a script that may not read a 401 sees a network failure.
+    pub fn mark(&self, origin: Option<&HeaderValue>, preflight: bool, response: &mut Response) {
         if self.origins.is_empty() {
             return;
         }
-        let headers = answer.headers_mut();
+        let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = origin else {
             return;
@@ -111,7 +107,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::problem::Problem;
+    use crate::response::no_body;
 
     #[test]
     fn origins_take_the_spelling_of_browsers() {
@@ -154,7 +150,7 @@ mod tests {
         }
         let names = ["traceparent", "Sentry-Trace"].into_iter();
         let allowed = Cors::allowed_headers(names).unwrap();
-        assert_eq!(allowed, format!("{OWN_HEADERS}, traceparent, Sentry-Trace"));
+        assert_eq!(allowed, "traceparent, Sentry-Trace");
     }
 
     fn marked(configured: &[&str], origin: Option<&str>, preflight: bool) -> HeaderMap {
@@ -164,9 +160,9 @@ mod tests {
         if let Some(origin) = origin {
             request.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        let mut answer = Problem::Unauthorized.answer();
-        cors.mark(cors.allowed(&request), preflight, &mut answer);
-        answer.headers().clone()
+        let mut response = no_body();
+        cors.mark(cors.allowed(&request), preflight, &mut response);
+        response.headers().clone()
     }
 
     #[test]

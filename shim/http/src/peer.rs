@@ -1,18 +1,46 @@
-//! Peers that a setting names: networks, and whoever connects to a Unix socket of ours.
+//! Who is at the other end of a connection, and sets of such peers that a setting names.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::peer::Peer;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Address(IpAddr),
+    /// A process of this machine, which has no address.
+    UnixSocket,
+    /// A balancer passes bytes on and does not say whose.
+    Unknown,
+}
 
+impl Peer {
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address.to_canonical()),
+            Self::UnixSocket | Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::UnixSocket => f.write_str("unix"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// Networks, and whoever connects to a Unix socket of ours.
 #[derive(Clone, Debug, Default)]
-pub struct Peers {
+pub struct PeerSet {
     networks: Vec<IpNet>,
     unix: bool,
 }
 
-impl Peers {
+impl PeerSet {
     pub fn parse<'a>(items: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut peers = Self::default();
         for item in items {
@@ -24,16 +52,16 @@ impl Peers {
         Ok(peers)
     }
 
-    pub fn include(&self, peer: Peer) -> bool {
+    pub fn contains(&self, peer: Peer) -> bool {
         match peer {
             Peer::UnixSocket => self.unix,
-            Peer::Address(address) => self.include_address(address.to_canonical()),
+            Peer::Address(address) => self.contains_address(address.to_canonical()),
             Peer::Unknown => false,
         }
     }
 
-    /// An IPv4 address in its own form, not in that of IPv6.
-    pub fn include_address(&self, address: IpAddr) -> bool {
+    /// The address has to be in its canonical form: one of IPv4 not in that of IPv6.
+    pub fn contains_address(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
 }

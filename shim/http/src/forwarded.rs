@@ -6,7 +6,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use clap::ValueEnum;
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName};
 
@@ -14,7 +13,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED: HeaderName = header::FORWARDED;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedHeader {
     #[default]
     XForwardedFor,
@@ -22,6 +21,13 @@ pub enum ForwardedHeader {
 }
 
 impl ForwardedHeader {
+    pub const NAMES: [&str; 2] = ["x-forwarded-for", "forwarded"];
+
+    /// The header of one of these names.
+    pub fn named(name: &str) -> Self {
+        if name == Self::NAMES[1] { Self::Forwarded } else { Self::XForwardedFor }
+    }
+
     /// The hops that are named, from the right: the nearest first. `None` is one that is no address.
     ///
     /// Several lines are one list, in order (RFC 9110, 5.3). Commas end an entry even within quotes: no address has

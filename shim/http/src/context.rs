@@ -1,0 +1,87 @@
+//! What all connections of a server share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::{Request, Version};
+use hyper_util::rt::TokioTimer;
+
+use crate::connection_limit::{ConnectionLimit, Slot};
+use crate::http2;
+use crate::peer::{Peer, PeerSet};
+use crate::problem::Problem;
+use crate::response::Response;
+use crate::tls::ServerTls;
+
+/// What a server answers.
+pub trait Handler: Send + Sync + 'static {
+    /// The response to a request. `slot.answering()` says from when on the client does not keep us
+    /// waiting any more; a rejected slot gets no more than a 503.
+    fn respond(
+        self: &Arc<Self>,
+        peer: Peer,
+        slot: &Slot,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send;
+
+    /// The response to bytes that never became a request.
+    fn refuse(&self, peer: Peer, problem: Problem) -> Response;
+
+    /// A guard that is held for as long as a connection is open.
+    fn connected(&self) -> impl Send {}
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub connections: u32,
+    pub header_bytes: usize,
+    pub header_time: Duration,
+    /// Between two requests of a connection.
+    pub idle_time: Duration,
+    pub shutdown: Duration,
+}
+
+/// What comes before HTTP.
+#[derive(Clone, Default)]
+pub struct Handshake {
+    /// Who has to say whose bytes they pass on (PROXY protocol).
+    pub balancers: PeerSet,
+    pub tls: Option<Arc<ServerTls>>,
+    /// Whether clients may choose HTTP/2.
+    pub http2: bool,
+}
+
+pub struct Context<H> {
+    pub handler: Arc<H>,
+    pub limits: Limits,
+    pub handshake: Handshake,
+    pub http1: http1::Builder,
+    pub http2: http2::Builder,
+    pub connections: Arc<ConnectionLimit>,
+}
+
+impl<H: Handler> Context<H> {
+    pub async fn respond(&self, peer: Peer, slot: &Slot, request: Request<Incoming>) -> Response {
+        let version = request.version();
+        let mut response = self.handler.respond(peer, slot, request).await;
+        // HTTP/2 has another way to say it.
+        if slot.is_ending() && version < Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// All but the time that a client has, which changes with what it does.
+pub fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(limits.header_bytes)
+        // A client may close its sending side and still wait for the response.
+        .half_close(true);
+    http
+}
