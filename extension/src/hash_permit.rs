@@ -10,9 +10,9 @@ use pgrx::pg_sys::{self, panic::ErrorReport};
 use std::cell::Cell;
 
 /// The right to run one slow hash. It is given back when dropped, by an error too.
-pub struct Turn(Memory);
+pub struct HashPermit(Memory);
 
-impl Turn {
+impl HashPermit {
     /// Waits while `apikey.max_concurrent_hashes` others are at it. As any waiting in Postgres, that ends with an error
     /// when the statement is cancelled.
     pub fn wait(memory: Memory, key: Key<'_>) -> Self {
@@ -44,7 +44,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for HashPermit {
     fn drop(&mut self) {
         self.0.hash_slots.give_back();
     }

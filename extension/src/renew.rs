@@ -2,7 +2,7 @@
 //! at hand. A check writes nothing: it hands the new hash to the worker that stores the use of keys.
 
 use crate::gucs;
-use crate::hash_permit::Turn;
+use crate::hash_permit::HashPermit;
 use crate::pg::state::{is_standby, this_database};
 use crate::shmem::{Memory, usage_memory};
 use crate::table::row::Row;
@@ -24,9 +24,9 @@ pub fn renew(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
         Err(NotNow::Full) => return usage.header.ask_for_a_round(),
         Err(NotNow::Known | NotNow::Busy | NotNow::Stuck | NotNow::TooLong) => return,
     };
-    let Some(turn) = Turn::take(memory) else { return };
+    let Some(permit) = HashPermit::take(memory) else { return };
     // The key stays valid where its upkeep fails for want of memory.
-    let Ok(renewed) = turn.hash(key, wanted) else { return };
+    let Ok(renewed) = permit.hash(key, wanted) else { return };
     memory.proofs.insert(row.proof(memory, key, &renewed));
     // A secret without a tag keeps without: a person may have chosen it.
     claim.note(&renewed, row.tag().map(|_| tag(key, &renewed)));

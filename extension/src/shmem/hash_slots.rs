@@ -7,10 +7,10 @@ use std::cell::UnsafeCell;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
-/// Who waits for a turn stands in the queue of his prefix. By accident, two may share one.
+/// Who waits stands in the queue of his prefix. By accident, two may share one.
 const QUEUES: usize = 256;
 
-/// Those who hash, and those who wait for their turn. The queues take turns, so that whoever sends many wrong secrets
+/// Those who hash, and those who wait to. The queues take turns, so that whoever sends many wrong secrets
 /// for one prefix waits for his own kind, and others for one of him.
 #[repr(C)]
 pub struct HashSlots {

@@ -2,7 +2,7 @@
 //! verdict, from the row. What is remembered is that a secret is right, never that a key is valid.
 
 use crate::error::internal;
-use crate::hash_permit::Turn;
+use crate::hash_permit::HashPermit;
 use crate::renew::renew;
 use crate::shmem::{Counter, Memory, memory};
 use crate::sql::types::{Inet, Json};
@@ -57,7 +57,7 @@ fn check_key_at_once(
 #[pg_extern(volatile, parallel_safe, strict)]
 fn matches(key: &str, verifier: &str) -> Result<bool, ErrorReport> {
     let Some(key) = Key::parse(key) else { return Ok(false) };
-    Turn::wait(memory()?, key).verify(key, verifier)
+    HashPermit::wait(memory()?, key).verify(key, verifier)
 }
 
 fn check(
@@ -126,12 +126,12 @@ fn is_known_to_be_right(memory: Memory, key: Key<'_>, row: &Row) -> Option<bool>
 fn is_hash_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, ErrorReport> {
     memory.counters.add(Counter::ProofMisses);
     let proof = row.proof(memory, key, row.verifier());
-    let turn = Turn::wait(memory, key);
+    let permit = HashPermit::wait(memory, key);
     // Of many that came at once with one key, the first has made the proof meanwhile.
     if memory.proofs.contains(proof) {
         return Ok(true);
     }
-    let is_right = turn.verify(key, row.verifier())?;
+    let is_right = permit.verify(key, row.verifier())?;
     if is_right {
         memory.proofs.insert(proof);
     }

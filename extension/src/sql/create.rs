@@ -1,6 +1,6 @@
 //! The steps of issuing a key that SQL cannot do. `apikey_create` puts them together.
 
-use crate::hash_permit::Turn;
+use crate::hash_permit::HashPermit;
 use crate::shmem::memory;
 use crate::{error, gucs};
 use apikey_core::GeneratedKey;
@@ -19,7 +19,7 @@ fn generate_key() -> Result<String, ErrorReport> {
 #[pg_extern(volatile, parallel_unsafe, strict)]
 fn make_verifier(key: &str) -> Result<String, ErrorReport> {
     let key = generated(key)?;
-    Turn::wait(memory()?, key).hash(key, gucs::argon2_params())
+    HashPermit::wait(memory()?, key).hash(key, gucs::argon2_params())
 }
 
 /// What is stored beside the verifier of a generated key, so that a wrong secret costs no hash.
