@@ -6,7 +6,7 @@ mod error;
 mod gucs;
 mod hash_permit;
 mod pg;
-mod renew;
+mod rehash;
 mod shmem;
 mod sql;
 mod table;

@@ -9,7 +9,7 @@ mod auth;
 mod generated_key;
 mod proof;
 mod random;
-mod renewal;
+mod rehash;
 mod saved;
 mod tag;
 mod usage;
@@ -21,7 +21,7 @@ pub use auth::{Auth, NotAnAuth};
 pub use generated_key::GeneratedKey;
 pub use proof::{Bucket, MacKey, Proof, ProofTable};
 pub use random::NoRandomness;
-pub use renewal::{Claim, NotNow, Renewal, RenewalSlot, RenewalTable, Ticket};
+pub use rehash::{Claim, NotNow, Rehash, RehashSlot, RehashTable, Ticket};
 pub use saved::{restore, save};
 pub use tag::tag;
 pub use usage::{

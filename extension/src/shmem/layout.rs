@@ -6,14 +6,14 @@ use super::counters::Counters;
 use super::hash_slots::HashSlots;
 use super::usage_header::{UsageHeader, UsageMemory};
 use crate::gucs;
-use apikey_core::{Bucket, MacKey, ProofTable, RenewalSlot, RenewalTable, Slot, UsageTable};
+use apikey_core::{Bucket, MacKey, ProofTable, RehashSlot, RehashTable, Slot, UsageTable};
 use pgrx::pg_sys::LWLock;
 use std::alloc::{Layout, LayoutError};
 use std::slice;
 use std::sync::atomic::AtomicU64;
 
 /// Renewed hashes that wait to be stored: 48 kB.
-const RENEWALS: usize = 128;
+const REHASHES: usize = 128;
 
 /// But for the MAC key, all zeros is how it starts.
 #[repr(C)]
@@ -30,7 +30,7 @@ struct Fixed {
 pub struct Sizes {
     buckets: usize,
     slots: usize,
-    renewals: usize,
+    rehashes: usize,
 }
 
 /// Where each part begins in the block that `all` describes.
@@ -38,7 +38,7 @@ struct Parts {
     all: Layout,
     buckets: usize,
     slots: usize,
-    renewals: usize,
+    rehashes: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -53,11 +53,11 @@ pub struct Memory {
 
 impl Sizes {
     /// A backend's own: room for 1024 proofs.
-    pub const LOCAL: Self = Self { buckets: 256, slots: 0, renewals: 0 };
+    pub const LOCAL: Self = Self { buckets: 256, slots: 0, rehashes: 0 };
 
     pub fn shared() -> Self {
         let (buckets, slots) = (gucs::proof_buckets(), gucs::usage_slots());
-        Self { buckets, slots, renewals: RENEWALS }
+        Self { buckets, slots, rehashes: REHASHES }
     }
 
     /// Of the whole block.
@@ -70,8 +70,8 @@ impl Sizes {
             let (all, buckets) =
                 Layout::new::<Fixed>().extend(Layout::array::<Bucket>(self.buckets)?)?;
             let (all, slots) = all.extend(Layout::array::<Slot>(self.slots)?)?;
-            let (all, renewals) = all.extend(Layout::array::<RenewalSlot>(self.renewals)?)?;
-            Ok::<_, LayoutError>(Parts { all, buckets, slots, renewals })
+            let (all, rehashes) = all.extend(Layout::array::<RehashSlot>(self.rehashes)?)?;
+            Ok::<_, LayoutError>(Parts { all, buckets, slots, rehashes })
         };
         parts().unwrap_or_else(|error| pgrx::error!("apikey's memory is too large: {error}"))
     }
@@ -109,8 +109,8 @@ pub unsafe fn lay_out_usage(block: *mut u8, sizes: Sizes, lock: *mut LWLock) -> 
         let parts = sizes.parts();
         let header = &(*block.cast::<Fixed>()).usage;
         let slots = slice::from_raw_parts(block.add(parts.slots).cast(), sizes.slots);
-        let renewals = slice::from_raw_parts(block.add(parts.renewals).cast(), sizes.renewals);
-        let renewals = RenewalTable::new(renewals, &header.is_renewing);
-        UsageMemory { header, table: UsageTable::new(slots), renewals, lock }
+        let rehashes = slice::from_raw_parts(block.add(parts.rehashes).cast(), sizes.rehashes);
+        let rehashes = RehashTable::new(rehashes, &header.is_rehashing);
+        UsageMemory { header, table: UsageTable::new(slots), rehashes, lock }
     }
 }

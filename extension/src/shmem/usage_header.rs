@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::pg::lwlock::Lock;
-use apikey_core::{Crowded, KeyId, Outcome, RenewalTable, Usage, UsageTable};
+use apikey_core::{Crowded, KeyId, Outcome, RehashTable, Usage, UsageTable};
 use pgrx::pg_sys::{self, LWLock, Latch};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering::SeqCst};
 
@@ -17,14 +17,14 @@ pub struct UsageHeader {
     is_crowded: AtomicBool,
     launcher: AtomicPtr<Latch>,
     /// Whether somebody renews a hash at this moment.
-    pub(super) is_renewing: AtomicBool,
+    pub(super) is_rehashing: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
 pub struct UsageMemory {
     pub header: &'static UsageHeader,
     pub table: UsageTable<'static>,
-    pub renewals: RenewalTable<'static>,
+    pub rehashes: RehashTable<'static>,
     pub(super) lock: *mut LWLock,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::error::internal;
 use crate::hash_permit::HashPermit;
-use crate::renew::renew;
+use crate::rehash::rehash;
 use crate::shmem::{Counter, Memory, memory};
 use crate::sql::types::{Inet, Json};
 use crate::table::ffi;
@@ -101,7 +101,7 @@ fn check(
         usage::count(key.prefix(), Outcome::Refused);
         return Ok(None);
     }
-    renew(memory, key, &row, now);
+    rehash(memory, key, &row, now);
     let answer = row.answer(ip.as_ref().map(|ip| &ip.0))?;
     let (counter, outcome) = match answer.ip_valid {
         true => (Counter::Accepted, Outcome::Accepted(now, answer.ip_request)),

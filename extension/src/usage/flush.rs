@@ -2,7 +2,7 @@
 //! fails, nothing is lost or counted twice: the counts stay in memory, and the next one stores them.
 
 use super::in_memory::{at, ip};
-use super::renewals;
+use super::rehashes;
 use crate::error::internal;
 use crate::pg::as_owner::ActingAsOwner;
 use crate::pg::state::{is_read_only, this_database};
@@ -104,7 +104,7 @@ pub extern "C-unwind" fn apikey_usage_flush(database: pg_sys::Datum) {
     });
     // It is committed, and nothing above this line interrupts.
     memory.written(&done);
-    renewals::store(memory);
+    rehashes::store(memory);
 }
 
 #[allow(unsafe_code)]

@@ -94,9 +94,9 @@ impl Launcher {
         self.last_round = Instant::now();
         self.memory.header.begin_round();
         let unwritten = self.memory.unwritten();
-        let renewals = self.memory.renewals.pending();
+        let rehashes = self.memory.rehashes.pending();
         let counted = unwritten.iter().map(|usage| usage.key.database);
-        let renewed = renewals.iter().map(|(_, renewal)| renewal.key.database);
+        let renewed = rehashes.iter().map(|(_, rehash)| rehash.key.database);
         let databases: BTreeSet<_> = counted.chain(renewed).collect();
         if databases.is_empty() {
             return;
@@ -113,7 +113,7 @@ impl Launcher {
                 State::Gone => {
                     let lost = unwritten.iter().filter(|usage| usage.key.database == oid);
                     self.memory.written(lost);
-                    let lost = renewals.iter().filter(|(_, renewal)| renewal.key.database == oid);
+                    let lost = rehashes.iter().filter(|(_, rehash)| rehash.key.database == oid);
                     lost.for_each(|(ticket, _)| ticket.settle());
                 }
             }

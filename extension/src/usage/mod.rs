@@ -10,7 +10,7 @@ mod flush;
 mod in_memory;
 mod launcher;
 mod leftover;
-mod renewals;
+mod rehashes;
 
 pub use launcher::register;
 pub use leftover::{leave, start};

@@ -12,14 +12,14 @@ use pgrx::pg_sys::TimestampTz;
 
 /// Does nothing when the verifier is as it should be, where nobody could store a new one, or when there is anything to
 /// wait for: another check will do.
-pub fn renew(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
+pub fn rehash(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
     let wanted = gucs::argon2_params();
     if is_current(row.verifier(), wanted) || is_standby() {
         return;
     }
     let Some(usage) = usage_memory() else { return };
     let Some(id) = KeyId::new(this_database(), key.prefix()) else { return };
-    let claim = match usage.renewals.claim(id, row.verifier(), now) {
+    let claim = match usage.rehashes.claim(id, row.verifier(), now) {
         Ok(claim) => claim,
         Err(NotNow::Full) => return usage.header.ask_for_a_round(),
         Err(NotNow::Known | NotNow::Busy | NotNow::Stuck | NotNow::TooLong) => return,

@@ -7,7 +7,7 @@ use crate::pg::log::log;
 use crate::pg::state::{is_read_only, this_database};
 use crate::pg::subtransaction::attempt;
 use crate::shmem::UsageMemory;
-use apikey_core::{Renewal, Ticket};
+use apikey_core::{Rehash, Ticket};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode as Code;
@@ -36,8 +36,8 @@ macro_rules! store {
 
 /// Those of this database, each by itself: what is wrong with one row is no other's business.
 pub fn store(memory: UsageMemory) {
-    let mut pending = memory.renewals.pending();
-    pending.retain(|(_, renewal)| renewal.key.database == this_database());
+    let mut pending = memory.rehashes.pending();
+    pending.retain(|(_, rehash)| rehash.key.database == this_database());
     if pending.is_empty() {
         return;
     }
@@ -53,7 +53,7 @@ pub fn store(memory: UsageMemory) {
 }
 
 /// What is stored when this transaction commits, or need not be.
-fn store_all<'a>(pending: Vec<(Ticket<'a>, Renewal)>) -> Result<Vec<Ticket<'a>>, ErrorReport> {
+fn store_all<'a>(pending: Vec<(Ticket<'a>, Rehash)>) -> Result<Vec<Ticket<'a>>, ErrorReport> {
     let Some((_, owner)) = find_table("key").map_err(internal)? else {
         return Ok(pending.into_iter().map(|(ticket, _)| ticket).collect());
     };
@@ -66,25 +66,25 @@ fn store_all<'a>(pending: Vec<(Ticket<'a>, Renewal)>) -> Result<Vec<Ticket<'a>>,
     Spi::connect_mut(|client| client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]).map(drop))
         .map_err(internal)?;
     let (mut settled, started) = (Vec::new(), Instant::now());
-    for (ticket, renewal) in pending {
+    for (ticket, rehash) in pending {
         if started.elapsed() > LONG_ENOUGH {
             break;
         }
         let mut is_settled = false;
         let stored = attempt(|| {
-            is_settled = store_one(&renewal)?;
+            is_settled = store_one(&rehash)?;
             Ok(())
         });
         match stored {
             Ok(()) => settled.extend(is_settled.then_some(ticket)),
-            Err(why) => complain(ticket, &renewal, why),
+            Err(why) => complain(ticket, &rehash, why),
         }
     }
     Ok(settled)
 }
 
 /// False: it is to be tried again.
-fn store_one(Renewal { key, old, new, tag }: &Renewal) -> Result<bool, ErrorReport> {
+fn store_one(Rehash { key, old, new, tag }: &Rehash) -> Result<bool, ErrorReport> {
     let prefix = key.prefix();
     let [prefix, old, new] = [&prefix, old, new].map(|text| DatumWithOid::from(text.as_str()));
     let stored = Spi::connect_mut(|client| {
@@ -103,11 +103,11 @@ fn store_one(Renewal { key, old, new, tag }: &Renewal) -> Result<bool, ErrorRepo
 }
 
 /// Once for each hash that was made: it is tried again in every round. That a table is locked passes by itself.
-fn complain(ticket: Ticket<'_>, renewal: &Renewal, why: CaughtError) {
+fn complain(ticket: Ticket<'_>, rehash: &Rehash, why: CaughtError) {
     match why {
         PostgresError(why) if why.sql_error_code() == Code::ERRCODE_LOCK_NOT_AVAILABLE => {}
         PostgresError(why) if ticket.is_news() => {
-            let prefix = renewal.key.prefix();
+            let prefix = rehash.key.prefix();
             let message =
                 format!("the new hash of API key {prefix} is not stored: {}", why.message());
             log(report(why.sql_error_code(), message).set_hint(

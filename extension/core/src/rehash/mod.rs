@@ -23,7 +23,7 @@ type New = Words<14>;
 
 /// A renewed hash, and the one that it is to replace.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Renewal {
+pub struct Rehash {
     pub key: KeyId,
     pub old: String,
     pub new: String,
@@ -34,9 +34,9 @@ pub struct Renewal {
 /// All zeros: empty.
 #[repr(C, align(64))]
 #[derive(Default)]
-pub struct RenewalSlot {
+pub struct RehashSlot {
     /// How often something was noted here, and a state in the last two bits. Whoever reads the same before and after
-    /// has read one renewal in between.
+    /// has read one rehash in between.
     head: AtomicU64,
     since: AtomicI64,
     prefix: AtomicU64,
@@ -54,8 +54,8 @@ const PENDING: u64 = 2;
 const SETTLED: u64 = 3;
 
 #[derive(Clone, Copy)]
-pub struct RenewalTable<'a> {
-    slots: &'a [RenewalSlot],
+pub struct RehashTable<'a> {
+    slots: &'a [RehashSlot],
     is_claimed: &'a AtomicBool,
 }
 
@@ -76,7 +76,7 @@ pub enum NotNow {
 
 /// The right to make one hash, and room for it.
 pub struct Claim<'a> {
-    slot: &'a RenewalSlot,
+    slot: &'a RehashSlot,
     key: KeyId,
     old: Old,
     now: i64,
@@ -89,12 +89,12 @@ struct Alone<'a>(&'a AtomicBool);
 /// Names what was noted, until something else takes its place.
 #[derive(Clone, Copy)]
 pub struct Ticket<'a> {
-    slot: &'a RenewalSlot,
+    slot: &'a RehashSlot,
     head: u64,
 }
 
-impl<'a> RenewalTable<'a> {
-    pub const fn new(slots: &'a [RenewalSlot], is_claimed: &'a AtomicBool) -> Self {
+impl<'a> RehashTable<'a> {
+    pub const fn new(slots: &'a [RehashSlot], is_claimed: &'a AtomicBool) -> Self {
         Self { slots, is_claimed }
     }
 
@@ -115,8 +115,8 @@ impl<'a> RenewalTable<'a> {
     }
 
     /// What is to be stored, the oldest first.
-    pub fn pending(self) -> Vec<(Ticket<'a>, Renewal)> {
-        let mut pending: Vec<_> = self.slots.iter().filter_map(RenewalSlot::read).collect();
+    pub fn pending(self) -> Vec<(Ticket<'a>, Rehash)> {
+        let mut pending: Vec<_> = self.slots.iter().filter_map(RehashSlot::read).collect();
         pending.sort_by_key(|(ticket, _)| ticket.slot.since.load(SeqCst));
         pending
     }
@@ -154,7 +154,7 @@ impl Ticket<'_> {
     }
 }
 
-impl RenewalSlot {
+impl RehashSlot {
     fn is_of(&self, key: KeyId, old: Old, now: i64) -> bool {
         self.prefix.load(SeqCst) == key.prefix
             && self.database.load(SeqCst) == key.database
@@ -171,16 +171,16 @@ impl RenewalSlot {
     }
 
     /// What is pending. It may be overwritten while it is read, and is nobody's then.
-    fn read(&self) -> Option<(Ticket<'_>, Renewal)> {
+    fn read(&self) -> Option<(Ticket<'_>, Rehash)> {
         let head = self.head.load(SeqCst);
-        let renewal = Renewal {
+        let rehash = Rehash {
             key: KeyId { database: self.database.load(SeqCst), prefix: self.prefix.load(SeqCst) },
             old: self.old.load().to_string(),
             new: self.new.load().to_string(),
             tag: self.has_tag.load(SeqCst).then(|| self.tag.load(SeqCst)),
         };
         let is_whole = head & STATE == PENDING && self.head.load(SeqCst) == head;
-        is_whole.then_some((Ticket { slot: self, head }, renewal))
+        is_whole.then_some((Ticket { slot: self, head }, rehash))
     }
 }
 
@@ -197,9 +197,9 @@ impl Drop for Alone<'_> {
 }
 
 /// Without the hashes.
-impl fmt::Debug for Renewal {
+impl fmt::Debug for Rehash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Renewal({:?})", self.key)
+        write!(f, "Rehash({:?})", self.key)
     }
 }
 
@@ -211,15 +211,15 @@ mod tests {
 
     const SLOTS: usize = 4;
 
-    fn slots() -> Vec<RenewalSlot> {
-        (0..SLOTS).map(|_| RenewalSlot::default()).collect()
+    fn slots() -> Vec<RehashSlot> {
+        (0..SLOTS).map(|_| RehashSlot::default()).collect()
     }
 
     fn key(number: usize) -> KeyId {
         KeyId::new(1, &format!("Key{number:05}")).unwrap()
     }
 
-    fn claim<'a>(table: RenewalTable<'a>, number: usize, now: i64) -> Result<Claim<'a>, NotNow> {
+    fn claim<'a>(table: RehashTable<'a>, number: usize, now: i64) -> Result<Claim<'a>, NotNow> {
         table.claim(key(number), "an old hash", now)
     }
 
@@ -230,11 +230,11 @@ mod tests {
     #[test]
     fn what_is_noted_is_given_out_until_it_is_settled() {
         let (slots, is_claimed) = (slots(), AtomicBool::new(false));
-        let table = RenewalTable::new(&slots, &is_claimed);
+        let table = RehashTable::new(&slots, &is_claimed);
         for (number, tag, old) in [(1, None, "x".repeat(208)), (2, Some(0), "short".to_owned())] {
             let claimed = table.claim(key(number), &old, 1_000).unwrap_or_else(|_| panic!());
             claimed.note(&"n".repeat(101), tag);
-            let expected = Renewal { key: key(number), old, new: "n".repeat(101), tag };
+            let expected = Rehash { key: key(number), old, new: "n".repeat(101), tag };
             let (ticket, pending) = table.pending().pop().unwrap();
             assert_eq!(pending, expected);
             ticket.settle();
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn it_is_made_once_in_ten_minutes_whatever_becomes_of_it() {
         let (slots, is_claimed) = (slots(), AtomicBool::new(false));
-        let table = RenewalTable::new(&slots, &is_claimed);
+        let table = RehashTable::new(&slots, &is_claimed);
         claim(table, 1, 0).unwrap_or_else(|_| panic!()).note("new", None);
         assert_eq!(refusal(claim(table, 1, HOLDS_FOR - 1)), Some(NotNow::Known));
         table.pending().into_iter().for_each(|(ticket, _)| ticket.settle());
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn one_is_made_at_a_time() {
         let (slots, is_claimed) = (slots(), AtomicBool::new(false));
-        let table = RenewalTable::new(&slots, &is_claimed);
+        let table = RehashTable::new(&slots, &is_claimed);
         let first = claim(table, 1, 0);
         assert_eq!(refusal(claim(table, 2, 0)), Some(NotNow::Busy));
         drop(first);
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_full_table_takes_no_more_until_something_is_settled_or_old() {
         let (slots, is_claimed) = (slots(), AtomicBool::new(false));
-        let table = RenewalTable::new(&slots, &is_claimed);
+        let table = RehashTable::new(&slots, &is_claimed);
         for number in 0..SLOTS {
             claim(table, number, number as i64).unwrap_or_else(|_| panic!()).note("new", None);
         }
@@ -282,7 +282,7 @@ mod tests {
         second.settle();
         claim(table, 9, 10).unwrap_or_else(|_| panic!()).note("newer", None);
         second.settle();
-        let pending: Vec<_> = table.pending().into_iter().map(|(_, renewal)| renewal.key).collect();
+        let pending: Vec<_> = table.pending().into_iter().map(|(_, rehash)| rehash.key).collect();
         assert_eq!(pending, [0, 2, 3, 9].map(key), "what took its place is not settled");
         assert!(table.pending().pop().unwrap().0.is_news());
         let reported = table.pending().iter().filter(|(ticket, _)| ticket.is_news()).count();
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn nobody_reads_half_of_one_and_half_of_another() {
         let (slots, is_claimed) = (slots(), AtomicBool::new(false));
-        let table = RenewalTable::new(&slots, &is_claimed);
+        let table = RehashTable::new(&slots, &is_claimed);
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -310,9 +310,9 @@ mod tests {
                 is_over.store(true, SeqCst);
             });
             while !is_over.load(SeqCst) {
-                for (ticket, renewal) in table.pending() {
-                    let text = format!("{:?}", renewal.key).repeat(2);
-                    assert!(renewal.old == text && renewal.new == text);
+                for (ticket, rehash) in table.pending() {
+                    let text = format!("{:?}", rehash.key).repeat(2);
+                    assert!(rehash.old == text && rehash.new == text);
                     ticket.settle();
                 }
             }
