@@ -10,7 +10,6 @@ mod generated_key;
 mod proof;
 mod random;
 mod rehash;
-mod saved;
 mod tag;
 mod usage;
 mod verifier;
@@ -19,10 +18,9 @@ pub use answer::Answer;
 pub use argon2::Block;
 pub use auth::{Auth, NotAnAuth};
 pub use generated_key::GeneratedKey;
-pub use proof::{Bucket, MacKey, Proof, ProofTable};
+pub use proof::{Bucket, MacKey, Proof, ProofTable, restore, save};
 pub use random::NoRandomness;
 pub use rehash::{Claim, NotNow, Rehash, RehashSlot, RehashTable, Ticket};
-pub use saved::{restore, save};
 pub use tag::tag;
 pub use usage::{
     Counts, Crowded, KeyId, LastUse, Outcome, Slot, Usage, UsageTable, first_generation,

@@ -9,11 +9,11 @@ mod background_worker;
 mod flush;
 mod in_memory;
 mod launcher;
-mod leftover;
 mod rehashes;
+mod saved;
 
 pub use launcher::register;
-pub use leftover::{leave, start};
+pub use saved::{leave, start};
 
 use crate::gucs;
 use crate::pg::state::this_database;

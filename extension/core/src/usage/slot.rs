@@ -124,7 +124,7 @@ impl Slot {
     }
 
     /// Without the counts that are written.
-    pub fn leftover(&self) -> Option<Usage> {
+    pub fn to_save(&self) -> Option<Usage> {
         let usage = self.read()?;
         let written = self.written.get();
         let counts = Counts {

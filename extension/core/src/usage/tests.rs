@@ -120,7 +120,7 @@ fn the_slot_that_was_used_the_longest_ago_goes_first() {
 }
 
 #[test]
-fn what_was_left_over_at_a_restart_goes_on() {
+fn what_was_saved_at_a_restart_goes_on() {
     let before = slots(2 * WAYS);
     let table = UsageTable::new(&before);
     let here: IpAddr = [10, 0, 0, 1].into();
@@ -135,7 +135,7 @@ fn what_was_left_over_at_a_restart_goes_on() {
     table.count(key(7, 0), Outcome::Refused);
     assert_eq!(table.claim_and_count(key(7, 3), Outcome::Refused, || 4), Ok(()));
     table.read().filter(|usage| usage.key == key(7, 3)).for_each(|usage| table.written(&usage));
-    let mut lines: Vec<_> = table.leftover().map(|usage| usage.to_line()).collect();
+    let mut lines: Vec<_> = table.to_save().map(|usage| usage.to_line()).collect();
     lines.sort();
     let expected = ["7 K0000000 1 1 10 10.0.0.1", "7 K0000001 1 0 8 -", "7 K0000002 0 1 - -"];
     assert_eq!(lines, expected);

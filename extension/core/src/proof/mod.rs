@@ -1,6 +1,10 @@
 //! A proof says "this key matches that verifier", once the slow hash has shown it. It says nothing of whether
 //! the key is valid, and never grows old: a changed verifier is another fact.
 
+mod saved;
+
+pub use saved::{restore, save};
+
 use crate::random::{self, NoRandomness};
 use apikey_format::Key;
 use blake2::Blake2bVarCore;

@@ -37,7 +37,7 @@ fn take_up(memory: UsageMemory) -> io::Result<()> {
 
 /// Where nobody counts any more.
 pub fn leave(memory: UsageMemory) {
-    let lines: String = memory.table.leftover().map(|usage| usage.to_line() + "\n").collect();
+    let lines: String = memory.table.to_save().map(|usage| usage.to_line() + "\n").collect();
     if lines.is_empty() {
         return;
     }

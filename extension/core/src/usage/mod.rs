@@ -5,7 +5,7 @@
 //! them, takes the table's lock, which is the caller's to hold: no slot changes hands while somebody reads.
 
 mod last_use;
-mod leftover;
+mod saved;
 mod slot;
 
 pub use last_use::LastUse;
@@ -125,8 +125,8 @@ impl<'a> UsageTable<'a> {
     }
 
     /// As much of it as is not written. Only under the table's lock, or where nobody counts any more.
-    pub fn leftover(self) -> impl Iterator<Item = Usage> + 'a {
-        self.0.iter().filter_map(Slot::leftover)
+    pub fn to_save(self) -> impl Iterator<Item = Usage> + 'a {
+        self.0.iter().filter_map(Slot::to_save)
     }
 
     /// Notes that this much is written. Only under the table's lock.

@@ -2,7 +2,7 @@
 //! Only those of generated keys: with what is here, a guess at a secret can be tested as fast as a hash, and a secret of
 //! 190 random bits is beyond that.
 
-use crate::proof::{MacKey, Proof, ProofTable};
+use super::{MacKey, Proof, ProofTable};
 
 const MARK: &[u8; 16] = b"apikey proofs 2\n";
 const CHECKSUM_LENGTH: usize = Proof::LENGTH;
