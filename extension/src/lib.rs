@@ -24,7 +24,7 @@ pub extern "C-unwind" fn _PG_init() {
         return;
     }
     gucs::define();
-    shmem::share_if_preloaded(Callbacks { start: usage::start, stop: usage::leave });
+    shmem::share_if_preloaded(Callbacks { start: usage::load, stop: usage::save });
     usage::register();
     sql::identity::watch_transactions();
 }

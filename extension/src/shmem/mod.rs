@@ -129,7 +129,7 @@ unsafe extern "C-unwind" fn start_shared() {
     let sizes = Sizes::shared();
     let size = sizes.layout().size();
     let started =
-        proofs_file::take().map_or_else(|| MacKey::new().map(|key| (key, Vec::new())), Ok);
+        proofs_file::load().map_or_else(|| MacKey::new().map(|key| (key, Vec::new())), Ok);
     let (mac_key, proofs) = started.unwrap_or_else(|error| {
         no_randomness(error).report(PgLogLevel::FATAL);
         unreachable!("FATAL does not return")
@@ -161,7 +161,7 @@ unsafe extern "C-unwind" fn stop_shared(status: i32, _argument: pg_sys::Datum) {
     // Of a crash we cannot know what it did to memory.
     if status == 0 {
         if let Some(memory) = MEMORY.get() {
-            proofs_file::leave(memory.mac_key, memory.proofs);
+            proofs_file::save(memory.mac_key, memory.proofs);
         }
         if let Some((callbacks, usage)) = CALLBACKS.get().zip(USAGE.get()) {
             (callbacks.stop)(usage);

@@ -1,4 +1,4 @@
-//! A file in which a clean stop of the server leaves something to the next start. It is there only while the server
+//! A file in which a clean stop of the server saves something for the next start. It is there only while the server
 //! is not: a running one, and a backup of one, has none.
 
 use std::fs::{self, OpenOptions};
@@ -12,8 +12,8 @@ pub struct SavedFile {
 }
 
 impl SavedFile {
-    /// What the last stop has left, removed as it is read: after a crash it would be taken a second time.
-    pub fn take(&self) -> io::Result<Option<Vec<u8>>> {
+    /// What the last stop has saved, removed as it is read: after a crash it would be loaded a second time.
+    pub fn load(&self) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             saved => {
@@ -24,7 +24,7 @@ impl SavedFile {
     }
 
     /// Whole or not at all, and for the server's user alone.
-    pub fn leave(&self, bytes: &[u8]) -> io::Result<()> {
+    pub fn save(&self, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(self.unfinished);
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(self.unfinished)?;

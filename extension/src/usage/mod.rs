@@ -13,7 +13,7 @@ mod rehashes;
 mod saved;
 
 pub use launcher::register;
-pub use saved::{leave, start};
+pub use saved::{load, save};
 
 use crate::gucs;
 use crate::pg::state::this_database;

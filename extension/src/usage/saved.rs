@@ -12,19 +12,19 @@ const FILE: SavedFile =
     SavedFile { path: "pg_stat/apikey_usage", unfinished: "pg_stat/apikey_usage.new" };
 
 /// Makes the memory ready, in the postmaster, before anybody counts.
-pub fn start(memory: UsageMemory) {
+pub fn load(memory: UsageMemory) {
     match first_generation() {
         Ok(first) => memory.header.first_generation(first),
         Err(failed) => error::from_hash(failed.into()).report(PgLogLevel::FATAL),
     }
-    if let Err(failed) = take_up(memory) {
+    if let Err(failed) = resume(memory) {
         let file = FILE.path;
         warning!("apikey could not read {file}, and goes on without its counts: {failed}");
     }
 }
 
-fn take_up(memory: UsageMemory) -> io::Result<()> {
-    let Some(bytes) = FILE.take()? else { return Ok(()) };
+fn resume(memory: UsageMemory) -> io::Result<()> {
+    let Some(bytes) = FILE.load()? else { return Ok(()) };
     for line in String::from_utf8_lossy(&bytes).lines() {
         let usage = Usage::from_line(line, memory.header.next_generation());
         // Where the memory is smaller now than it was, some have no place in it.
@@ -36,12 +36,12 @@ fn take_up(memory: UsageMemory) -> io::Result<()> {
 }
 
 /// Where nobody counts any more.
-pub fn leave(memory: UsageMemory) {
+pub fn save(memory: UsageMemory) {
     let lines: String = memory.table.to_save().map(|usage| usage.to_line() + "\n").collect();
     if lines.is_empty() {
         return;
     }
-    if let Err(failed) = FILE.leave(lines.as_bytes()) {
+    if let Err(failed) = FILE.save(lines.as_bytes()) {
         let file = FILE.path;
         log!("apikey could not write {file}, and loses the counts that are not stored: {failed}");
     }
