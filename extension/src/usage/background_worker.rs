@@ -1,10 +1,13 @@
-//! A background worker that the launcher started.
+//! The worker that stores what was counted in one database, then the hashes that were made anew, and ends.
 
 #![allow(unsafe_code)]
 
-use pgrx::bgworkers::BackgroundWorkerBuilder;
+use super::{flush, rehashes};
+use crate::shmem::usage_memory;
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
 use pgrx::pg_sys::{self, BackgroundWorkerHandle, BgwHandleStatus, Oid};
 use pgrx::prelude::*;
+use std::ffi::CStr;
 use std::ptr;
 
 /// `pgrx` has one, too, which never frees the handle.
@@ -43,5 +46,52 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // SAFETY: made by `start`, and used no more.
         unsafe { pg_sys::pfree(self.handle.cast()) };
+    }
+}
+
+/// Whatever the database's own settings are. Its owner, who need not be a superuser, may have set them.
+const SETTINGS: [(&CStr, &CStr); 8] = [
+    (c"application_name", c"apikey usage flush"),
+    (c"search_path", c"pg_catalog, pg_temp"),
+    (c"default_transaction_isolation", c"read committed"),
+    // It queues behind nobody who locked the table: the next one tries again.
+    (c"lock_timeout", c"1s"),
+    // A crash loses the last counts in any case, and a standby that does not answer must not stop the worker.
+    (c"synchronous_commit", c"off"),
+    // Plans have the values of parameters in them, and some of those are hashes.
+    (c"debug_print_parse", c"off"),
+    (c"debug_print_rewritten", c"off"),
+    (c"debug_print_plan", c"off"),
+];
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn apikey_usage_flush(database: pg_sys::Datum) {
+    let Some(memory) = usage_memory() else { return };
+    connect(Oid::from(database.value() as u32));
+    flush::store(memory);
+    rehashes::store(memory);
+}
+
+unsafe extern "C-unwind" {
+    /// Postgres's own, without what pgrx wraps around it, which is not for signal handlers.
+    fn die(signal: i32);
+}
+
+fn connect(database: Oid) {
+    // SAFETY: `die` is the handler that all backends have: it ends the transaction at the next safe point.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
+    }
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::empty());
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
+    for (name, value) in SETTINGS {
+        let source = pg_sys::GucSource::PGC_S_OVERRIDE;
+        let context = pg_sys::GucContext::PGC_SUSET;
+        // SAFETY: Postgres copies both.
+        unsafe { pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source) };
     }
 }

@@ -9,6 +9,7 @@ mod background_worker;
 mod flush;
 mod in_memory;
 mod launcher;
+mod own_table;
 mod rehashes;
 mod saved;
 

@@ -1,6 +1,6 @@
 //! The worker's second task: to store the hashes that checks have renewed.
 
-use super::flush::{LONG_ENOUGH, find_table, report_activity};
+use super::own_table::{LONG_ENOUGH, find_table, report_activity};
 use crate::error::{internal, report};
 use crate::pg::as_owner::ActingAsOwner;
 use crate::pg::log::log;
