@@ -158,7 +158,7 @@ SELECT format('GRANT USAGE ON SCHEMA %s TO %I', o.schema::regnamespace, w.role),
   FROM wanted AS w JOIN object AS o USING (name) \gexec
 
 -- What these views read is not only in tables: Postgres asks whoever reads them for this, too.
-GRANT EXECUTE ON FUNCTION apikey.usage_in_memory(), apikey.stats() TO apikey_auditor;
+GRANT EXECUTE ON FUNCTION apikey.ended, apikey.usage_in_memory(), apikey.stats() TO apikey_auditor;
 
 -- The shim shows the extension's counters in its metrics if its role may read them. To let it, and it reads nothing else:
 --     GRANT SELECT ON keys.apikey_stats TO apikey_shim; -- or the schema that the extension was created in

@@ -18,6 +18,26 @@ END
 $$;
 
 ------------------------------------------------------------------------------------------------------
+-- Whether a key has ended
+------------------------------------------------------------------------------------------------------
+
+-- Decided by this one function, which a check calls, too: for all that is shown of a key, and done to it.
+CREATE FUNCTION apikey.ended(revoked_at timestamptz, expires_at timestamptz, disabled_at timestamptz) RETURNS text
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'ended_wrapper';
+COMMENT ON FUNCTION apikey.ended(timestamptz, timestamptz, timestamptz) IS 'How the key of a row with these times has ended by now: revoked, expired or disabled, the first that is true; NULL: it is live. Whoever reads the view apikeys needs EXECUTE on it';
+
+CREATE OR REPLACE FUNCTION @extschema@.apikey_current() RETURNS @extschema@.apikey_identity
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT k.prefix, k.name, k.owner, k.auth, k.metadata, k.tenant
+      FROM apikey.key AS k
+     WHERE k.prefix = apikey.identity()
+       AND apikey.ended(k.revoked_at, k.expires_at, k.disabled_at) IS NULL;
+END;
+
+------------------------------------------------------------------------------------------------------
 -- One function that does it, in a schema where nobody else creates any
 ------------------------------------------------------------------------------------------------------
 
@@ -184,16 +204,18 @@ AS $$
 DECLARE
     named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
     k     apikey.key;
+    ended text;
 BEGIN
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named FOR UPDATE;
-    IF k.revoked_at IS NOT NULL THEN
+    ended := apikey.ended(k.revoked_at, k.expires_at, k.disabled_at);
+    IF ended = 'revoked' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('API key %s cannot be enabled: it is revoked', named),
             HINT = 'Create a new key with apikey_create.';
     END IF;
     UPDATE apikey.key AS known SET disabled_at = NULL WHERE known.prefix = named AND known.disabled_at IS NOT NULL;
-    IF FOUND AND k.expires_at <= clock_timestamp() THEN
+    IF FOUND AND ended = 'expired' THEN
         RAISE WARNING USING
             MESSAGE = format('API key %s is enabled, and goes on being refused: it expired at %s', named, k.expires_at),
             HINT = format('UPDATE apikey.key SET expires_at = NULL WHERE prefix = %L makes it valid again.', named);
@@ -238,9 +260,7 @@ BEGIN
     unfit := CASE
         WHEN old.prefix IS NULL THEN 'deleted'
         WHEN old.replaced_by IS NOT NULL THEN 'rotated already'
-        WHEN old.revoked_at IS NOT NULL THEN 'revoked'
-        WHEN old.expires_at <= clock_timestamp() THEN 'expired'
-        WHEN old.disabled_at IS NOT NULL THEN 'disabled'
+        ELSE apikey.ended(old.revoked_at, old.expires_at, old.disabled_at)
     END;
     IF unfit IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -373,11 +393,13 @@ AS $$
 DECLARE
     named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
     k     apikey.key;
+    ended text;
 BEGIN
     IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9_-]{1,8}[.](?=.{1,128}$)[A-Za-z0-9._~+/-]+=*$' THEN
         RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9; one that moved in, up to 8 and 128';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
+    ended := apikey.ended(k.revoked_at, k.expires_at, k.disabled_at);
     RETURN CASE
         WHEN k.prefix IS NULL THEN
             format('refused: unknown prefix. There is no key %s', named)
@@ -385,12 +407,12 @@ BEGIN
             format('refused: wrong secret. There is a key %s, and this is not it', named)
         WHEN k.tenant <> coalesce(tenant, '') COLLATE "C" THEN
             format('refused: wrong tenant. The key is valid in %L alone', k.tenant)
-        WHEN k.revoked_at IS NOT NULL THEN
+        WHEN ended = 'revoked' THEN
             format('refused: revoked at %s by %s%s%s', k.revoked_at, k.revoked_by, ': ' || k.revoke_reason,
                    '. It was replaced by ' || k.replaced_by)
-        WHEN k.expires_at <= clock_timestamp() THEN
+        WHEN ended = 'expired' THEN
             format('refused: expired at %s%s', k.expires_at, '. It was replaced by ' || k.replaced_by)
-        WHEN k.disabled_at IS NOT NULL THEN
+        WHEN ended = 'disabled' THEN
             format('refused: disabled at %s. apikey_enable makes it valid again', k.disabled_at)
         -- Not by a check, which would count: a question about a key is no use of it.
         WHEN k.allowed_ips IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(k.allowed_ips) AS n WHERE apikey.contains(n, ip)) THEN
@@ -744,14 +766,12 @@ CREATE OR REPLACE VIEW @extschema@.apikeys AS
 SELECT k.prefix,
        k.name,
        k.owner,
-       CASE
-           WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-           WHEN k.expires_at <= clock_timestamp() THEN 'expired'
-           WHEN k.disabled_at IS NOT NULL THEN 'disabled'
-           WHEN k.replaced_by IS NOT NULL THEN 'rotating'
-           WHEN k.expires_at <= clock_timestamp() + interval '7 days' THEN 'expiring'
-           ELSE 'active'
-       END AS status,
+       coalesce(apikey.ended(k.revoked_at, k.expires_at, k.disabled_at),
+                CASE
+                    WHEN k.replaced_by IS NOT NULL THEN 'rotating'
+                    WHEN k.expires_at <= clock_timestamp() + interval '7 days' THEN 'expiring'
+                    ELSE 'active'
+                END) AS status,
        k.auth,
        k.allowed_ips,
        k.created_at,
@@ -883,6 +903,7 @@ BEGIN
           FROM pg_proc AS p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
          WHERE a.grantee <> p.proowner
            AND p.oid IN ('apikey.refuse_row(text)'::regprocedure, 'apikey.refuse_missing_value()'::regprocedure,
+                         'apikey.ended(timestamptz,timestamptz,timestamptz)'::regprocedure,
                          'apikey.usage_in_memory_of(text)'::regprocedure, 'apikey.contains(inet,inet)'::regprocedure, 'apikey.begin_usage()'::regprocedure,
                          'apikey.restore_usage()'::regprocedure)
     LOOP
@@ -954,27 +975,39 @@ BEGIN
            AND d.classid = 'pg_proc'::regclass AND d.objid = work.done_by AND d.deptype = 'i';
     END LOOP;
 
-    -- Postgres asks whoever writes a row for EXECUTE on what its constraints call.
+    -- Postgres asks whoever writes a row for EXECUTE on what its constraints call, and whoever reads a view for that on what
+    -- is called there. Readers of apikeys have it on usage_in_memory already.
     FOR granted IN
-        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
+        SELECT o.called, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
                CASE WHEN bool_or(a.is_grantable) THEN ' WITH GRANT OPTION' END AS option
-          FROM (SELECT c.oid, c.relowner AS owner, c.relacl AS acl FROM pg_class AS c
+          FROM (SELECT 'apikey.refuse_row(text)'::regprocedure AS called, c.relowner AS owner, g.acl
+                  FROM pg_class AS c
+                 CROSS JOIN LATERAL (SELECT c.relacl AS acl
+                                     UNION ALL
+                                     SELECT t.attacl FROM pg_attribute AS t WHERE t.attrelid = c.oid) AS g
+                 WHERE c.oid IN ('apikey.key'::regclass, 'apikey.scope'::regclass)
                 UNION ALL
-                SELECT c.oid, c.relowner, t.attacl FROM pg_class AS c JOIN pg_attribute AS t ON t.attrelid = c.oid) AS o
+                SELECT 'apikey.ended(timestamptz,timestamptz,timestamptz)', p.proowner,
+                       coalesce(p.proacl, acldefault('f', p.proowner))
+                  FROM pg_proc AS p
+                 WHERE p.oid = 'apikey.usage_in_memory()'::regprocedure) AS o
          CROSS JOIN aclexplode(o.acl) AS a
-         WHERE o.oid IN ('apikey.key'::regclass, 'apikey.scope'::regclass)
-           AND a.privilege_type IN ('INSERT', 'UPDATE') AND a.grantee <> o.owner
-         GROUP BY a.grantee
+         WHERE a.privilege_type IN ('INSERT', 'UPDATE', 'EXECUTE') AND a.grantee <> o.owner
+         GROUP BY o.called, a.grantee
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION apikey.refuse_row(text) TO %s%s', granted.grantee, granted.option);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', granted.called, granted.grantee, granted.option);
     END LOOP;
-    UPDATE pg_init_privs AS i
-       SET initprivs = ARRAY[makeaclitem(p.proowner, p.proowner, 'EXECUTE', false)]
-      FROM pg_proc AS p
-     WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid AND p.oid = 'apikey.refuse_row(text)'::regprocedure;
-    DELETE FROM pg_shdepend AS d
-     WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND d.classid = 'pg_proc'::regclass AND d.objid = 'apikey.refuse_row(text)'::regprocedure AND d.deptype = 'i';
+    FOR work IN
+        SELECT p.oid, p.proowner AS owner FROM pg_proc AS p
+         WHERE p.oid IN ('apikey.refuse_row(text)'::regprocedure, 'apikey.ended(timestamptz,timestamptz,timestamptz)'::regprocedure)
+    LOOP
+        UPDATE pg_init_privs AS i
+           SET initprivs = ARRAY[makeaclitem(work.owner, work.owner, 'EXECUTE', false)]
+         WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = work.oid;
+        DELETE FROM pg_shdepend AS d
+         WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND d.classid = 'pg_proc'::regclass AND d.objid = work.oid AND d.deptype = 'i';
+    END LOOP;
 
     IF schemas IS NULL THEN
         DELETE FROM pg_init_privs AS i

@@ -674,6 +674,16 @@ RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenan
 COMMENT ON FUNCTION @extschema@.apikey_create(text, text[], inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is a list of scopes; ip one address or network, ips several';
 
 ------------------------------------------------------------------------------------------------------
+-- Whether a key has ended
+------------------------------------------------------------------------------------------------------
+
+-- Decided by this one function, which a check calls, too: for all that is shown of a key, and done to it.
+CREATE FUNCTION apikey.ended(revoked_at timestamptz, expires_at timestamptz, disabled_at timestamptz) RETURNS text
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'ended_wrapper';
+COMMENT ON FUNCTION apikey.ended(timestamptz, timestamptz, timestamptz) IS 'How the key of a row with these times has ended by now: revoked, expired or disabled, the first that is true; NULL: it is live. Whoever reads the view apikeys needs EXECUTE on it';
+
+------------------------------------------------------------------------------------------------------
 -- Rotating, disabling and revoking a key
 ------------------------------------------------------------------------------------------------------
 
@@ -758,16 +768,18 @@ AS $$
 DECLARE
     named CONSTANT text COLLATE "C" := apikey.find_prefix(key);
     k     apikey.key;
+    ended text;
 BEGIN
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named FOR UPDATE;
-    IF k.revoked_at IS NOT NULL THEN
+    ended := apikey.ended(k.revoked_at, k.expires_at, k.disabled_at);
+    IF ended = 'revoked' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('API key %s cannot be enabled: it is revoked', named),
             HINT = 'Create a new key with apikey_create.';
     END IF;
     UPDATE apikey.key AS known SET disabled_at = NULL WHERE known.prefix = named AND known.disabled_at IS NOT NULL;
-    IF FOUND AND k.expires_at <= clock_timestamp() THEN
+    IF FOUND AND ended = 'expired' THEN
         RAISE WARNING USING
             MESSAGE = format('API key %s is enabled, and goes on being refused: it expired at %s', named, k.expires_at),
             HINT = format('UPDATE apikey.key SET expires_at = NULL WHERE prefix = %L makes it valid again.', named);
@@ -813,9 +825,7 @@ BEGIN
     unfit := CASE
         WHEN old.prefix IS NULL THEN 'deleted'
         WHEN old.replaced_by IS NOT NULL THEN 'rotated already'
-        WHEN old.revoked_at IS NOT NULL THEN 'revoked'
-        WHEN old.expires_at <= clock_timestamp() THEN 'expired'
-        WHEN old.disabled_at IS NOT NULL THEN 'disabled'
+        ELSE apikey.ended(old.revoked_at, old.expires_at, old.disabled_at)
     END;
     IF unfit IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -993,11 +1003,13 @@ AS $$
 DECLARE
     named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
     k     apikey.key;
+    ended text;
 BEGIN
     IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9_-]{1,8}[.](?=.{1,128}$)[A-Za-z0-9._~+/-]+=*$' THEN
         RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9; one that moved in, up to 8 and 128';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
+    ended := apikey.ended(k.revoked_at, k.expires_at, k.disabled_at);
     RETURN CASE
         WHEN k.prefix IS NULL THEN
             format('refused: unknown prefix. There is no key %s', named)
@@ -1005,12 +1017,12 @@ BEGIN
             format('refused: wrong secret. There is a key %s, and this is not it', named)
         WHEN k.tenant <> coalesce(tenant, '') COLLATE "C" THEN
             format('refused: wrong tenant. The key is valid in %L alone', k.tenant)
-        WHEN k.revoked_at IS NOT NULL THEN
+        WHEN ended = 'revoked' THEN
             format('refused: revoked at %s by %s%s%s', k.revoked_at, k.revoked_by, ': ' || k.revoke_reason,
                    '. It was replaced by ' || k.replaced_by)
-        WHEN k.expires_at <= clock_timestamp() THEN
+        WHEN ended = 'expired' THEN
             format('refused: expired at %s%s', k.expires_at, '. It was replaced by ' || k.replaced_by)
-        WHEN k.disabled_at IS NOT NULL THEN
+        WHEN ended = 'disabled' THEN
             format('refused: disabled at %s. apikey_enable makes it valid again', k.disabled_at)
         -- Not by a check, which would count: a question about a key is no use of it.
         WHEN k.allowed_ips IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(k.allowed_ips) AS n WHERE apikey.contains(n, ip)) THEN
@@ -1078,9 +1090,7 @@ BEGIN ATOMIC
     SELECT k.prefix, k.name, k.owner, k.auth, k.metadata, k.tenant
       FROM apikey.key AS k
      WHERE k.prefix = apikey.identity()
-       AND k.revoked_at IS NULL
-       AND k.disabled_at IS NULL
-       AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp());
+       AND apikey.ended(k.revoked_at, k.expires_at, k.disabled_at) IS NULL;
 END;
 COMMENT ON FUNCTION @extschema@.apikey_current() IS 'The key that apikey_login made the identity of this transaction, or NULL: also when it was revoked since';
 
@@ -1216,14 +1226,12 @@ CREATE VIEW @extschema@.apikeys AS
 SELECT k.prefix,
        k.name,
        k.owner,
-       CASE
-           WHEN k.revoked_at IS NOT NULL THEN 'revoked'
-           WHEN k.expires_at <= clock_timestamp() THEN 'expired'
-           WHEN k.disabled_at IS NOT NULL THEN 'disabled'
-           WHEN k.replaced_by IS NOT NULL THEN 'rotating'
-           WHEN k.expires_at <= clock_timestamp() + interval '7 days' THEN 'expiring'
-           ELSE 'active'
-       END AS status,
+       coalesce(apikey.ended(k.revoked_at, k.expires_at, k.disabled_at),
+                CASE
+                    WHEN k.replaced_by IS NOT NULL THEN 'rotating'
+                    WHEN k.expires_at <= clock_timestamp() + interval '7 days' THEN 'expiring'
+                    ELSE 'active'
+                END) AS status,
        k.auth,
        k.allowed_ips,
        k.created_at,

@@ -13,6 +13,7 @@ mod declarations;
 mod docs;
 mod documentation;
 mod dump;
+mod ended;
 mod events;
 mod examples;
 mod hash_turns;

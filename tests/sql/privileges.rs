@@ -50,6 +50,7 @@ const WAYS: &[(&str, &str)] = &[
     ("", "SELECT * FROM apikey.usage"),
     ("", "UPDATE apikey.usage SET accepted = 0"),
     ("", "SELECT * FROM apikey.usage_in_memory()"),
+    ("", "SELECT apikey.ended(NULL, NULL, NULL)"),
     ("", "SELECT * FROM apikey.key"),
     ("", "SELECT verifier FROM apikey.key"),
     ("", "INSERT INTO apikey.key DEFAULT VALUES"),
@@ -158,7 +159,7 @@ fn a_fresh_install_grants_nothing_to_anybody() {
         }
     }
     client.batch_execute("CREATE EXTENSION apikey").unwrap();
-    let expected = "59 objects, granted: none";
+    let expected = "60 objects, granted: none";
     assert_eq!(one(&mut client, GRANTED_AT_ALL).as_deref(), Some(expected));
     client.batch_execute("GRANT SELECT ON apikeys TO PUBLIC").unwrap();
     assert!(one(&mut client, GRANTED_AT_ALL).unwrap().contains("view apikeys"));

@@ -16,6 +16,8 @@ const CREATE_JSON: &str =
 const CREATE_KEY: &str =
     "function apikey.create_key(text,jsonb,inet,inet[],text,timestamp with time zone,text,jsonb)";
 
+const ENDED: &str = "function apikey.ended(timestamp with time zone,timestamp with time zone,timestamp with time zone)";
+
 const CREATE_LIST: &str =
     "function apikey_create(text,text[],inet,inet[],text,timestamp with time zone,text,jsonb)";
 
@@ -239,6 +241,7 @@ fn grants_are_kept_and_nothing_is_added() {
         ("function apikey.check_key(text,inet,text)", "X", vec![(&shim, "X")]),
         ("function apikey.check_key_at_once(text,inet,text)", "X", vec![(&shim, "X")]),
         (CREATE_KEY, "X", vec![(&manager, "X")]),
+        (ENDED, "X", vec![(&manager, "X")]),
         ("function apikey.revoke_key(text,text)", "X", vec![(&manager, "X")]),
         ("function apikey.usage_in_memory()", "X", vec![(&manager, "X")]),
         ("function apikey_authorize(text,inet,text,text)", "X", vec![(&shim, "X")]),

@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod auth;
+mod ended;
 mod generated_key;
 mod proof;
 mod random;
@@ -17,6 +18,7 @@ mod verifier;
 pub use answer::Answer;
 pub use argon2::Block;
 pub use auth::{Auth, NotAnAuth};
+pub use ended::{Ended, Ends};
 pub use generated_key::GeneratedKey;
 pub use proof::{Bucket, MacKey, Proof, ProofTable, restore, save};
 pub use random::NoRandomness;

@@ -9,7 +9,7 @@ use crate::sql::types::{Inet, Json};
 use crate::table::ffi;
 use crate::table::row::{self, Row};
 use crate::usage;
-use apikey_core::{Answer, Outcome, Proof, tag};
+use apikey_core::{Answer, Ended, Outcome, Proof, tag};
 use apikey_format::{Key, Network};
 use pgrx::pg_sys::{TimestampTz, panic::ErrorReport};
 use pgrx::prelude::*;
@@ -147,16 +147,13 @@ impl Row {
     /// Why a key is not valid, whatever its secret.
     fn refusal(&self, tenant: &str, now: TimestampTz) -> Option<Counter> {
         if self.tenant() != tenant {
-            Some(Counter::WrongTenant)
-        } else if self.is_revoked() {
-            Some(Counter::Revoked)
-        } else if self.is_disabled() {
-            Some(Counter::Disabled)
-        } else if self.expires_at().is_some_and(|end| end <= now) {
-            Some(Counter::Expired)
-        } else {
-            None
+            return Some(Counter::WrongTenant);
         }
+        self.ended(now).map(|ended| match ended {
+            Ended::Revoked => Counter::Revoked,
+            Ended::Expired => Counter::Expired,
+            Ended::Disabled => Counter::Disabled,
+        })
     }
 
     fn answer(&self, address: Option<&Network>) -> Result<Answer, ErrorReport> {
@@ -166,7 +163,7 @@ impl Row {
 
 /// The wall's and not the transaction's: a key expires on time in a transaction that is kept open, too.
 #[allow(unsafe_code)]
-fn clock() -> TimestampTz {
+pub fn clock() -> TimestampTz {
     // SAFETY: reads the clock, and raises no error.
     unsafe { ffi::GetCurrentTimestamp() }
 }

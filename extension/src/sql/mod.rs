@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod create;
+mod ended;
 pub mod identity;
 #[cfg(feature = "panic-probe")]
 mod panic_probe;

@@ -7,7 +7,7 @@ use super::index_scan::{self, Slot};
 use crate::error::internal;
 use crate::table::catalog::KeyTable;
 use crate::table::ffi;
-use apikey_core::Auth;
+use apikey_core::{Auth, Ended, Ends};
 use apikey_format::Network;
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};
 use std::ffi::CStr;
@@ -94,16 +94,14 @@ impl Row {
         }
     }
 
-    pub fn expires_at(&self) -> Option<pg_sys::TimestampTz> {
-        self.get(Value::ExpiresAt).map(|at| at.value() as pg_sys::TimestampTz)
-    }
-
-    pub fn is_disabled(&self) -> bool {
-        self.get(Value::DisabledAt).is_some()
-    }
-
-    pub fn is_revoked(&self) -> bool {
-        self.get(Value::RevokedAt).is_some()
+    pub fn ended(&self, now: pg_sys::TimestampTz) -> Option<Ended> {
+        let at = |value| self.get(value).map(|at| at.value() as pg_sys::TimestampTz);
+        let ends = Ends {
+            revoked_at: at(Value::RevokedAt),
+            expires_at: at(Value::ExpiresAt),
+            disabled_at: at(Value::DisabledAt),
+        };
+        ends.ended(now)
     }
 
     pub fn tag(&self) -> Option<u32> {

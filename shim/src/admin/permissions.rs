@@ -24,9 +24,9 @@ WITH member AS (
     SELECT p.proname::text AS name
       FROM member AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
      GROUP BY p.proname
-    -- The one that a view calls is found by the view.
+    -- Those that a view calls are found by the view.
     HAVING bool_and(has_function_privilege(p.oid, 'EXECUTE')
-                    AND (p.proname = 'usage_in_memory' OR has_schema_privilege(p.pronamespace, 'USAGE')))
+                    AND (p.proname IN ('ended', 'usage_in_memory') OR has_schema_privilege(p.pronamespace, 'USAGE')))
     UNION ALL
     SELECT c.relname || suffix
       FROM member AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
@@ -75,7 +75,7 @@ impl Permissions {
     }
 
     pub fn list(&self) -> bool {
-        self.has("apikeys") && self.has("usage_in_memory")
+        self.has("apikeys") && self.has("ended") && self.has("usage_in_memory")
     }
 
     pub fn events(&self) -> bool {
