@@ -326,60 +326,22 @@ LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_key_at_once_wrapper';
 COMMENT ON FUNCTION apikey.check_key_at_once(text, inet, text) IS 'What apikey.check_key says, or {"needs_hash":true} where only a slow hash can tell, and then nothing is counted';
 
-CREATE FUNCTION apikey.decide(prefix text, answer json, scope text) RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql STABLE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
-AS $$
-DECLARE
-    ip_valid CONSTANT boolean := answer ->> 'ip_valid';
-    named    CONSTANT text COLLATE "C" := CASE WHEN ip_valid IS NOT NULL THEN prefix END;
-    reason   text := CASE WHEN ip_valid IS NULL AND answer IS NOT NULL THEN 'needs_hash' ELSE 'invalid_key' END;
-    k        apikey.key;
-BEGIN
-    SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
-    IF k.prefix IS NOT NULL THEN
-        reason := CASE
-            WHEN NOT ip_valid THEN 'wrong_address'
-            WHEN scope IS NOT NULL AND NOT apikey.grants(k.auth, scope) THEN 'missing_scope'
-            ELSE 'ok'
-        END;
-    END IF;
-    RETURN (reason = 'ok', reason, k.prefix, k.name, k.owner, k.auth, k.metadata, k.tenant);
-END
-$$;
-COMMENT ON FUNCTION apikey.decide(text, json, text) IS 'The decision about a key that has this prefix and this answer of a check';
-
--- A call by RETURN is no statement: none has the key among its parameters.
 CREATE FUNCTION apikey.authorize_key(key text, ip inet, scope text, tenant text)
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN apikey.decide(split_part(key COLLATE "C", '.', 1), apikey.check_key(key, ip, tenant), scope);
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'authorize_key_wrapper';
 COMMENT ON FUNCTION apikey.authorize_key(text, inet, text, text) IS 'What apikey_authorize does, for callers that name a function of this schema';
 
 CREATE FUNCTION apikey.authorize_key_at_once(key text, ip inet, scope text, tenant text)
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN apikey.decide(split_part(key COLLATE "C", '.', 1), apikey.check_key_at_once(key, ip, tenant), scope);
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'authorize_key_at_once_wrapper';
 COMMENT ON FUNCTION apikey.authorize_key_at_once(text, inet, text, text) IS 'What apikey.authorize_key says, or the reason needs_hash where only a slow hash can tell, and then nothing is counted';
 
 CREATE OR REPLACE FUNCTION @extschema@.apikey_authorize(key text, ip inet, scope text DEFAULT NULL, tenant text DEFAULT '')
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN apikey.authorize_key(key, ip, scope, tenant);
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'authorize_key_wrapper';
 
 CREATE FUNCTION apikey.contains(network inet, address inet) RETURNS boolean
 LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
@@ -935,8 +897,6 @@ BEGIN
                    ('apikey.check_key_at_once(text,inet,text)', '@extschema@.apikey_check(text,inet,text)'),
                    ('apikey.authorize_key(text,inet,text,text)', '@extschema@.apikey_authorize(text,inet,text,text)'),
                    ('apikey.authorize_key_at_once(text,inet,text,text)', '@extschema@.apikey_authorize(text,inet,text,text)'),
-                   -- Which those call, and nobody else.
-                   ('apikey.decide(text,json,text)', NULL),
                    ('apikey.create_key(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)',
                     '@extschema@.apikey_create(text,jsonb,inet,inet[],text,timestamptz,text,jsonb)'),
                    ('@extschema@.apikey_create(text,text[],inet,inet[],text,timestamptz,text,jsonb)',
@@ -947,7 +907,7 @@ BEGIN
                    ('apikey.revoke_key(text,text)', '@extschema@.apikey_revoke(text,text)'),
                    ('apikey.explain_key(text,inet,text)', '@extschema@.apikey_explain(text,inet,text)')) AS w (done_by, called)
           JOIN pg_proc AS p ON p.oid = w.done_by
-          LEFT JOIN pg_proc AS called ON called.oid = w.called
+          JOIN pg_proc AS called ON called.oid = w.called
     LOOP
         FOR granted IN
             SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee

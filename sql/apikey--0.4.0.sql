@@ -911,12 +911,6 @@ LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'check_key_at_once_wrapper';
 COMMENT ON FUNCTION apikey.check_key_at_once(text, inet, text) IS 'What apikey.check_key says, or {"needs_hash":true} where only a slow hash can tell, and then nothing is counted';
 
--- Whether an auth grants a scope is decided by this one function, for all three shapes.
-CREATE FUNCTION apikey.grants(auth jsonb, scope text) RETURNS boolean
-LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
-AS 'MODULE_PATHNAME', 'grants_wrapper';
-COMMENT ON FUNCTION apikey.grants(jsonb, text) IS 'Whether auth grants the scope: it is the level, stands in the list, or is true in the object';
-
 CREATE TYPE @extschema@.apikey_decision AS (
     allowed  boolean,
     reason   text,
@@ -929,60 +923,22 @@ CREATE TYPE @extschema@.apikey_decision AS (
 );
 COMMENT ON TYPE @extschema@.apikey_decision IS 'The answer of apikey_authorize. reason is ok, invalid_key, wrong_address or missing_scope; the rest is NULL for an invalid key';
 
-CREATE FUNCTION apikey.decide(prefix text, answer json, scope text) RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql STABLE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
-AS $$
-DECLARE
-    ip_valid CONSTANT boolean := answer ->> 'ip_valid';
-    named    CONSTANT text COLLATE "C" := CASE WHEN ip_valid IS NOT NULL THEN prefix END;
-    reason   text := CASE WHEN ip_valid IS NULL AND answer IS NOT NULL THEN 'needs_hash' ELSE 'invalid_key' END;
-    k        apikey.key;
-BEGIN
-    SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
-    IF k.prefix IS NOT NULL THEN
-        reason := CASE
-            WHEN NOT ip_valid THEN 'wrong_address'
-            WHEN scope IS NOT NULL AND NOT apikey.grants(k.auth, scope) THEN 'missing_scope'
-            ELSE 'ok'
-        END;
-    END IF;
-    RETURN (reason = 'ok', reason, k.prefix, k.name, k.owner, k.auth, k.metadata, k.tenant);
-END
-$$;
-COMMENT ON FUNCTION apikey.decide(text, json, text) IS 'The decision about a key that has this prefix and this answer of a check';
-
--- A call by RETURN is no statement: none has the key among its parameters.
 CREATE FUNCTION apikey.authorize_key(key text, ip inet, scope text, tenant text)
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN apikey.decide(split_part(key COLLATE "C", '.', 1), apikey.check_key(key, ip, tenant), scope);
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'authorize_key_wrapper';
 COMMENT ON FUNCTION apikey.authorize_key(text, inet, text, text) IS 'What apikey_authorize does, for callers that name a function of this schema';
 
 CREATE FUNCTION apikey.authorize_key_at_once(key text, ip inet, scope text, tenant text)
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN apikey.decide(split_part(key COLLATE "C", '.', 1), apikey.check_key_at_once(key, ip, tenant), scope);
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'authorize_key_at_once_wrapper';
 COMMENT ON FUNCTION apikey.authorize_key_at_once(text, inet, text, text) IS 'What apikey.authorize_key says, or the reason needs_hash where only a slow hash can tell, and then nothing is counted';
 
 CREATE FUNCTION @extschema@.apikey_authorize(key text, ip inet, scope text DEFAULT NULL, tenant text DEFAULT '')
 RETURNS @extschema@.apikey_decision
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN apikey.authorize_key(key, ip, scope, tenant);
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'authorize_key_wrapper';
 COMMENT ON FUNCTION @extschema@.apikey_authorize(text, inet, text, text) IS 'Whether the key may do this from here, why not, and who the caller is. Without a scope, a valid key from a right address is allowed';
 
 -- Only a manager learns why a key is refused: the public answer does not help anybody guess.
@@ -1093,6 +1049,12 @@ BEGIN ATOMIC
        AND apikey.ended(k.revoked_at, k.expires_at, k.disabled_at) IS NULL;
 END;
 COMMENT ON FUNCTION @extschema@.apikey_current() IS 'The key that apikey_login made the identity of this transaction, or NULL: also when it was revoked since';
+
+-- Whether an auth grants a scope is decided by this one function, as for apikey_authorize.
+CREATE FUNCTION apikey.grants(auth jsonb, scope text) RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'grants_wrapper';
+COMMENT ON FUNCTION apikey.grants(jsonb, text) IS 'Whether auth grants the scope: it is the level, stands in the list, or is true in the object';
 
 CREATE FUNCTION @extschema@.apikey_granted(scope text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER

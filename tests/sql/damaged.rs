@@ -135,6 +135,45 @@ fn a_table_without_tags_is_served_as_that_of_an_older_version() {
     assert_eq!((check(&mut checking, &key), check(&mut checking, &wrong)), (answer, None));
 }
 
+/// What only a decision shows.
+#[test]
+fn a_check_does_without_what_a_decision_cannot_show() {
+    let database = Database::new();
+    let (mut client, mut checking) = (database.superuser(), database.superuser());
+    let key = database.key("'event', '10.0.0.0/8'");
+    let answer = check(&mut checking, &key);
+    let decide = format!("SELECT apikey_authorize('{key}', '10.0.0.1', 'event')");
+    let decision = one(&mut checking, &decide);
+    assert!(answer.is_some() && decision.is_some());
+    for (damage, undo) in ["DROP name", "ALTER owner TYPE varchar", "RENAME metadata TO other"]
+        .map(|change| (format!("{PUT_ASIDE} ALTER TABLE apikey.key {change}"), PUT_BACK))
+        .into_iter()
+        .chain(["ADD ATTRIBUTE more text", "ALTER ATTRIBUTE metadata TYPE json"].map(|change| {
+            let put_back = "ALTER TYPE apikey_decision DROP ATTRIBUTE IF EXISTS more";
+            (format!("ALTER TYPE apikey_decision {change}"), put_back)
+        }))
+    {
+        client.batch_execute(&damage).unwrap();
+        for connection in [&mut checking, &mut database.superuser()] {
+            assert_eq!(check(connection, &key), answer, "{damage}");
+            let refusal = refused(connection.batch_execute(&decide));
+            assert_eq!(refusal.sqlstate(), "55000", "{damage}: {}", refusal.message());
+            assert!(refusal.hint().contains("Undo that"), "{damage}: {}", refusal.hint());
+            assert!(!refusal.whole().contains(&key[9..]), "{damage}: {}", refusal.whole());
+        }
+        client.batch_execute(undo).unwrap();
+        if damage.contains("TYPE json") {
+            client
+                .batch_execute("ALTER TYPE apikey_decision ALTER ATTRIBUTE metadata TYPE jsonb")
+                .unwrap();
+        }
+        for connection in [&mut checking, &mut database.superuser()] {
+            let now = one(connection, &decide);
+            assert_eq!(now, decision, "{undo}");
+        }
+    }
+}
+
 #[test]
 fn columns_of_the_dbas_own_do_no_harm() {
     let database = Database::new();

@@ -15,7 +15,7 @@ mod tag;
 mod usage;
 mod verifier;
 
-pub use answer::Answer;
+pub use answer::{Answer, Reason};
 pub use argon2::Block;
 pub use auth::{Auth, NotAnAuth};
 pub use ended::{Ended, Ends};

@@ -1,5 +1,6 @@
-//! `apikey_check`, the path that every request takes: the key's row, whether the secret is right, and only then the
-//! verdict, from the row. What is remembered is that a secret is right, never that a key is valid.
+//! `apikey_check`, and the verification below it and `apikey_authorize`, the path that every request takes: the key's row,
+//! whether the secret is right, and only then the verdict, from the row. What is remembered is that a secret is right, never
+//! that a key is valid.
 
 use crate::error::internal;
 use crate::hash_permit::HashPermit;
@@ -9,7 +10,7 @@ use crate::sql::types::{Inet, Json};
 use crate::table::ffi;
 use crate::table::row::{self, Row};
 use crate::usage;
-use apikey_core::{Answer, Ended, Outcome, Proof, tag};
+use apikey_core::{Answer, Ended, Outcome, Proof, Reason, tag};
 use apikey_format::{Key, Network};
 use pgrx::pg_sys::{TimestampTz, panic::ErrorReport};
 use pgrx::prelude::*;
@@ -22,15 +23,31 @@ const NEEDS_HASH: &str = r#"{"needs_hash":true}"#;
 
 /// Whether a key may be hashed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hash {
+pub enum Hash {
     Wait,
     Never,
+}
+
+/// What is asked about a key.
+pub struct Question<'a> {
+    pub key: Option<&'a str>,
+    /// `None`: unknown.
+    pub ip: Option<Inet>,
+    /// `None`: none in particular.
+    pub scope: Option<&'a str>,
+    pub tenant: Option<&'a str>,
+}
+
+pub struct Verdict {
+    pub reason: Reason,
+    /// Of a valid key.
+    pub valid: Option<(Row, Answer)>,
 }
 
 /// The answer for a valid key; NULL for any other text, whatever is wrong with it.
 #[pg_extern(volatile, parallel_safe)]
 fn apikey_check(key: Option<&str>, ip: Option<Inet>) -> Result<Option<Json>, ErrorReport> {
-    check(key, ip, ONE_TENANT, Hash::Wait)
+    check(key, ip, None, Hash::Wait)
 }
 
 /// The same for the keys of one tenant.
@@ -40,7 +57,7 @@ fn check_in_tenant(
     ip: Option<Inet>,
     tenant: Option<&str>,
 ) -> Result<Option<Json>, ErrorReport> {
-    check(key, ip, tenant.unwrap_or(ONE_TENANT), Hash::Wait)
+    check(key, ip, tenant, Hash::Wait)
 }
 
 /// The same without waiting for a slow hash. Where there is no other way it says so, and has counted nothing.
@@ -50,7 +67,7 @@ fn check_key_at_once(
     ip: Option<Inet>,
     tenant: Option<&str>,
 ) -> Result<Option<Json>, ErrorReport> {
-    check(key, ip, tenant.unwrap_or(ONE_TENANT), Hash::Never)
+    check(key, ip, tenant, Hash::Never)
 }
 
 /// Whether a verifier was made from a key.
@@ -61,20 +78,32 @@ fn matches(key: &str, verifier: &str) -> Result<bool, ErrorReport> {
 }
 
 fn check(
-    text: Option<&str>,
+    key: Option<&str>,
     ip: Option<Inet>,
-    tenant: &str,
+    tenant: Option<&str>,
     hash: Hash,
 ) -> Result<Option<Json>, ErrorReport> {
+    let verdict = verify(&Question { key, ip, scope: None, tenant }, hash)?;
+    match verdict.valid {
+        Some((_, answer)) => serde_json::to_string(&answer).map(Json).map(Some).map_err(internal),
+        None if verdict.reason == Reason::NeedsHash => Ok(Some(Json(NEEDS_HASH.to_owned()))),
+        None => Ok(None),
+    }
+}
+
+/// Looks at the row once, writes nothing, and counts the question.
+pub fn verify(question: &Question<'_>, hash: Hash) -> Result<Verdict, ErrorReport> {
+    const INVALID: Verdict = Verdict { reason: Reason::InvalidKey, valid: None };
     let memory = memory()?;
-    let Some(key) = text.and_then(Key::parse) else {
+    let Some(key) = question.key.and_then(Key::parse) else {
         memory.counters.add(Counter::Malformed);
-        return Ok(None);
+        return Ok(INVALID);
     };
     let Some(row) = row::find(key.prefix())? else {
         memory.counters.add(Counter::UnknownPrefix);
-        return Ok(None);
+        return Ok(INVALID);
     };
+    let tenant = question.tenant.unwrap_or(ONE_TENANT);
     let mut now = clock();
     // The row first: a key that is not valid in any case buys nobody a hash.
     let mut refusal = row.refusal(tenant, now);
@@ -83,7 +112,7 @@ fn check(
             Some(is_right) => is_right,
             // Not preloaded, a backend has to find out for itself.
             None if hash == Hash::Never && memory.is_shared => {
-                return Ok(Some(Json(NEEDS_HASH.to_owned())));
+                return Ok(Verdict { reason: Reason::NeedsHash, valid: None });
             }
             None => {
                 let is_right = is_hash_right(memory, key, &row)?;
@@ -99,17 +128,17 @@ fn check(
     if let Some(why) = refusal {
         memory.counters.add(why);
         usage::count(key.prefix(), Outcome::Refused);
-        return Ok(None);
+        return Ok(INVALID);
     }
     rehash(memory, key, &row, now);
-    let answer = row.answer(ip.as_ref().map(|ip| &ip.0))?;
+    let answer = row.answer(question.ip.as_ref().map(|ip| &ip.0))?;
     let (counter, outcome) = match answer.ip_valid {
         true => (Counter::Accepted, Outcome::Accepted(now, answer.ip_request)),
         false => (Counter::WrongAddress, Outcome::Refused),
     };
     memory.counters.add(counter);
     usage::count(key.prefix(), outcome);
-    serde_json::to_string(&answer).map(|json| Some(Json(json))).map_err(internal)
+    Ok(Verdict { reason: answer.reason(question.scope), valid: Some((row, answer)) })
 }
 
 /// Cheapest first: a proof that it is, then the tag that says that it is not. `None`: only the slow hash can tell.

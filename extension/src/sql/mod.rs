@@ -1,6 +1,7 @@
 //! The functions of the library that SQL calls. Their declarations stand in `sql/apikey--*.sql`.
 
 mod address;
+mod authorize;
 mod check;
 mod create;
 mod ended;

@@ -30,7 +30,7 @@ pub struct Column {
 }
 
 /// In the order of `row::Value`.
-pub const COLUMNS: [Column; 8] = [
+pub const COLUMNS: [Column; 12] = [
     Column { name: c"verifier", type_: pg_sys::TEXTOID },
     Column { name: c"auth", type_: pg_sys::JSONBOID },
     Column { name: c"allowed_ips", type_: pg_sys::INETARRAYOID },
@@ -39,7 +39,14 @@ pub const COLUMNS: [Column; 8] = [
     Column { name: c"revoked_at", type_: pg_sys::TIMESTAMPTZOID },
     Column { name: c"tenant", type_: pg_sys::TEXTOID },
     Column { name: c"tag", type_: pg_sys::INT4OID },
+    Column { name: c"prefix", type_: pg_sys::TEXTOID },
+    Column { name: c"name", type_: pg_sys::TEXTOID },
+    Column { name: c"owner", type_: pg_sys::TEXTOID },
+    Column { name: c"metadata", type_: pg_sys::JSONBOID },
 ];
+
+/// Those that decide about no key. A check does without them, and `Row::identity` does not.
+const SHOWN: [&CStr; 3] = [c"name", c"owner", c"metadata"];
 
 thread_local! {
     static KNOWN: Cell<Option<KeyTable>> = const { Cell::new(None) };
@@ -169,17 +176,8 @@ impl Table {
 
     /// Those that were dropped have no type.
     fn columns(&self) -> &[pg_sys::FormData_pg_attribute] {
-        // SAFETY: the relation is open. Its descriptor has `natts` rows of pg_attribute, which since Postgres 18 stand
-        // behind as many digests of them, as TupleDescAttr() has it.
-        unsafe {
-            let descriptor = (*self.0).rd_att;
-            let count = (*descriptor).natts as usize;
-            #[cfg(feature = "pg18")]
-            let first = (*descriptor).compact_attrs.as_ptr().add(count).cast();
-            #[cfg(not(feature = "pg18"))]
-            let first = (*descriptor).attrs.as_ptr();
-            std::slice::from_raw_parts(first, count)
-        }
+        // SAFETY: the relation is open, and its descriptor with it.
+        unsafe { columns((*self.0).rd_att) }
     }
 }
 
@@ -193,19 +191,32 @@ impl Drop for Table {
     }
 }
 
+/// # Safety
+/// The descriptor is a whole one, and lasts as long as what is read of it.
+pub unsafe fn columns<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: it has `natts` rows of pg_attribute, which since Postgres 18 stand behind as many digests of them, as
+    // TupleDescAttr() has it.
+    unsafe {
+        let count = (*descriptor).natts as usize;
+        #[cfg(feature = "pg18")]
+        let first = (*descriptor).compact_attrs.as_ptr().add(count).cast();
+        #[cfg(not(feature = "pg18"))]
+        let first = (*descriptor).attrs.as_ptr();
+        std::slice::from_raw_parts(first, count)
+    }
+}
+
 fn places(columns: &[pg_sys::FormData_pg_attribute]) -> Result<Places, ErrorReport> {
     let mut places = [None; COLUMNS.len()];
     for (number, wanted) in COLUMNS.iter().enumerate() {
         let place = columns.iter().position(|column| is_named(column, wanted.name));
         match place {
-            Some(at) if columns[at].atttypid != wanted.type_ => {
-                return Err(damaged("a column of apikey.key has another type"));
-            }
+            Some(at) if columns[at].atttypid == wanted.type_ => places[number] = place,
+            _ if SHOWN.contains(&wanted.name) => {}
+            Some(_) => return Err(damaged("a column of apikey.key has another type")),
             // Without tags, keys are as safe: their secrets are hashed.
-            None if wanted.name != c"tag" => {
-                return Err(damaged("a column of apikey.key is gone"));
-            }
-            _ => places[number] = place,
+            None if wanted.name == c"tag" => {}
+            None => return Err(damaged("a column of apikey.key is gone")),
         }
     }
     Ok(places)
@@ -218,7 +229,7 @@ fn is_named(column: &pg_sys::FormData_pg_attribute, name: &CStr) -> bool {
     stored.starts_with(name.to_bytes_with_nul())
 }
 
-fn damaged(what: &str) -> ErrorReport {
+pub fn damaged(what: &str) -> ErrorReport {
     report(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, what.to_owned())
         .set_hint("Somebody changed the extension's table. Undo that, or restore it from a backup.")
 }

@@ -5,7 +5,7 @@
 
 use super::index_scan::{self, Slot};
 use crate::error::internal;
-use crate::table::catalog::KeyTable;
+use crate::table::catalog::{self, KeyTable};
 use crate::table::ffi;
 use apikey_core::{Auth, Ended, Ends};
 use apikey_format::Network;
@@ -25,6 +25,10 @@ enum Value {
     RevokedAt,
     Tenant,
     Tag,
+    Prefix,
+    Name,
+    Owner,
+    Metadata,
 }
 
 /// The row with this prefix, as the caller's snapshot has it.
@@ -106,6 +110,17 @@ impl Row {
 
     pub fn tag(&self) -> Option<u32> {
         self.get(Value::Tag).map(|tag| tag.value() as u32)
+    }
+
+    /// Whose key it is, as stored: prefix, name, owner, auth, metadata and tenant. It lasts as long as the row.
+    pub fn identity(&self) -> Result<[Option<Datum>; 6], ErrorReport> {
+        use Value::{Auth, Metadata, Name, Owner, Prefix, Tenant};
+        let columns = [Prefix, Name, Owner, Auth, Metadata, Tenant];
+        let is_there = |value| self.table.places[value as usize].is_some();
+        match columns.into_iter().all(is_there) {
+            true => Ok(columns.map(|value| self.get(value))),
+            false => Err(catalog::damaged("a column of apikey.key is gone, or has another type")),
+        }
     }
 
     fn text(&self, value: Value) -> &str {
