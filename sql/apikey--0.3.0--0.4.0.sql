@@ -41,6 +41,20 @@ END;
 -- One function that does it, in a schema where nobody else creates any
 ------------------------------------------------------------------------------------------------------
 
+CREATE FUNCTION apikey.draw_key(OUT key text, OUT prefix text, OUT verifier text, OUT tag integer) RETURNS record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- By assignment, here and where this is called: no statement has the key among its parameters.
+    key := apikey.generate_key();
+    prefix := split_part(key, '.', 1);
+    verifier := apikey.make_verifier(key);
+    tag := apikey.make_tag(key, verifier);
+END
+$$;
+COMMENT ON FUNCTION apikey.draw_key() IS 'A new key, and what a row has of it. Stores nothing';
+
 CREATE FUNCTION apikey.create_key(
     name       text,
     auth       jsonb,
@@ -56,11 +70,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    key      text;
-    prefix   text;
-    verifier text;
-    tag      integer;
-    broken   text;
+    fresh  record;
+    broken text;
 BEGIN
     IF ip IS NOT NULL AND ips IS NOT NULL THEN
         RAISE EXCEPTION USING
@@ -74,16 +85,12 @@ BEGIN
 
     -- Two of 10^13 prefixes hardly ever clash: a second clash in a row is no accident.
     FOR attempt IN 1..4 LOOP
-        -- By assignment, so that no statement below has the key among its parameters.
-        key := apikey.generate_key();
-        prefix := split_part(key, '.', 1);
-        verifier := apikey.make_verifier(key);
-        tag := apikey.make_tag(key, verifier);
+        fresh := apikey.draw_key();
         BEGIN
             INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
-            VALUES (prefix, verifier, tag, name, owner, auth,
+            VALUES (fresh.prefix, fresh.verifier, fresh.tag, name, owner, auth,
                     CASE WHEN ip IS NULL THEN ips ELSE ARRAY[ip] END, expires_at, tenant, metadata);
-            RETURN key;
+            RETURN fresh.key;
         EXCEPTION
             WHEN unique_violation THEN
                 GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
@@ -240,14 +247,11 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named        CONSTANT text COLLATE "C" := apikey.find_prefix(key);
-    old          apikey.key;
-    ends_at      timestamptz;
-    unfit        text;
-    fresh        text;
-    new_prefix   text COLLATE "C";
-    new_verifier text;
-    new_tag      integer;
+    named   CONSTANT text COLLATE "C" := apikey.find_prefix(key);
+    old     apikey.key;
+    ends_at timestamptz;
+    unfit   text;
+    fresh   record;
 BEGIN
     IF grace IS NULL OR grace < interval '0' THEN
         RAISE EXCEPTION USING
@@ -278,15 +282,11 @@ BEGIN
     old.created_at := least(old.created_at, clock_timestamp());
 
     LOOP
-        fresh := apikey.generate_key();
-        new_prefix := split_part(fresh, '.', 1);
-        EXIT WHEN NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = new_prefix);
+        fresh := apikey.draw_key();
+        EXIT WHEN NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = fresh.prefix);
     END LOOP;
-    new_verifier := apikey.make_verifier(fresh);
-    new_tag := apikey.make_tag(fresh, new_verifier);
-
     UPDATE apikey.key AS k
-       SET replaced_by = new_prefix,
+       SET replaced_by = fresh.prefix,
            created_at = old.created_at,
            expires_at = CASE WHEN grace > interval '0' THEN least(k.expires_at, ends_at) ELSE k.expires_at END,
            revoked_at = CASE WHEN grace > interval '0' THEN NULL ELSE clock_timestamp() END,
@@ -294,14 +294,14 @@ BEGIN
      WHERE k.prefix = named;
     -- The same identity, and as long a life as the old key was given; where that cannot be reckoned, its end.
     INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
-    VALUES (new_prefix, new_verifier, new_tag, old.name, old.owner, old.auth, old.allowed_ips,
+    VALUES (fresh.prefix, fresh.verifier, fresh.tag, old.name, old.owner, old.auth, old.allowed_ips,
             CASE
                 WHEN old.created_at >= '0001-01-01' AND old.expires_at < '9999-01-01'
                     THEN now() + (old.expires_at - old.created_at)
                 ELSE old.expires_at
             END,
             old.tenant, old.metadata);
-    RETURN fresh;
+    RETURN fresh.key;
 END
 $$;
 COMMENT ON FUNCTION apikey.rotate_key(text, interval) IS 'What apikey_rotate does, for callers that name a function of this schema';
@@ -865,7 +865,7 @@ BEGIN
           FROM pg_proc AS p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
          WHERE a.grantee <> p.proowner
            AND p.oid IN ('apikey.refuse_row(text)'::regprocedure, 'apikey.refuse_missing_value()'::regprocedure,
-                         'apikey.ended(timestamptz,timestamptz,timestamptz)'::regprocedure,
+                         'apikey.ended(timestamptz,timestamptz,timestamptz)'::regprocedure, 'apikey.draw_key()'::regprocedure,
                          'apikey.usage_in_memory_of(text)'::regprocedure, 'apikey.contains(inet,inet)'::regprocedure, 'apikey.begin_usage()'::regprocedure,
                          'apikey.restore_usage()'::regprocedure)
     LOOP
