@@ -1,6 +1,7 @@
-//! Pieces of Postgres, each with a safe face.
+//! Pieces of Postgres, each with a safe face but for `ffi`.
 
 pub mod as_owner;
+pub mod ffi;
 pub mod log;
 pub mod lwlock;
 pub mod state;

@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use pgrx::pg_sys;
+use super::ffi;
+use pgrx::pg_sys::{self, TimestampTz};
 
 pub fn this_database() -> u32 {
     // SAFETY: set when the backend connected.
@@ -24,4 +25,10 @@ pub fn is_read_only() -> bool {
 pub fn is_preloading() -> bool {
     // SAFETY: reads a flag, on the process's only thread.
     unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+/// The wall's and not the transaction's: a key expires on time in a transaction that is kept open, too.
+pub fn clock() -> TimestampTz {
+    // SAFETY: reads the clock, and raises no error.
+    unsafe { ffi::GetCurrentTimestamp() }
 }

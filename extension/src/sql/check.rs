@@ -4,10 +4,10 @@
 
 use crate::error::internal;
 use crate::hash_permit::HashPermit;
+use crate::pg::state::clock;
 use crate::rehash::rehash;
 use crate::shmem::{Counter, Memory, memory};
 use crate::sql::types::{Inet, Json};
-use crate::table::ffi;
 use crate::table::row::{self, Row};
 use crate::usage;
 use apikey_core::{Answer, Ended, Outcome, Proof, Reason, tag};
@@ -188,11 +188,4 @@ impl Row {
     fn answer(&self, address: Option<&Network>) -> Result<Answer, ErrorReport> {
         Ok(Answer::new(self.auth()?, self.allowed_ips().as_deref(), address))
     }
-}
-
-/// The wall's and not the transaction's: a key expires on time in a transaction that is kept open, too.
-#[allow(unsafe_code)]
-pub fn clock() -> TimestampTz {
-    // SAFETY: reads the clock, and raises no error.
-    unsafe { ffi::GetCurrentTimestamp() }
 }

@@ -1,6 +1,6 @@
 //! Whether a key has ended, for what is written in SQL.
 
-use crate::sql::check::clock;
+use crate::pg::state::clock;
 use apikey_core::{Ended, Ends};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;

@@ -4,8 +4,8 @@
 #![allow(unsafe_code)]
 
 use crate::error::internal;
+use crate::pg::ffi;
 use crate::table::catalog::{self, KEEP, KeyTable, LOCK};
-use crate::table::ffi;
 use crate::table::snapshot::NewerSnapshot;
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};
 use std::ptr::null_mut;

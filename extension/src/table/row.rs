@@ -5,8 +5,8 @@
 
 use super::index_scan::{self, Slot};
 use crate::error::internal;
+use crate::pg::ffi;
 use crate::table::catalog::{self, KeyTable};
-use crate::table::ffi;
 use apikey_core::{Auth, Ended, Ends};
 use apikey_format::Network;
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::table::ffi;
+use crate::pg::ffi;
 use pgrx::pg_sys::{self, Snapshot, TimestampTz};
 use std::cell::Cell;
 
