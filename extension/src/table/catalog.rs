@@ -17,36 +17,53 @@ pub const KEEP: i32 = pg_sys::NoLock as i32;
 pub struct KeyTable {
     pub table: Oid,
     pub index: Oid,
-    pub places: Places,
+    places: Places,
 }
 
-/// Where each of `COLUMNS` stands in the table, if it has it.
-pub type Places = [Option<usize>; COLUMNS.len()];
+/// Where each column stands in the table, if it has it.
+type Places = [Option<usize>; COLUMNS.len()];
 
 /// A column of `apikey.key`.
-pub struct Column {
-    name: &'static CStr,
-    type_: Oid,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    Prefix,
+    Verifier,
+    Tag,
+    Name,
+    Owner,
+    Auth,
+    AllowedIps,
+    Tenant,
+    ExpiresAt,
+    DisabledAt,
+    RevokedAt,
+    Metadata,
 }
 
-/// In the order of `row::Value`.
-pub const COLUMNS: [Column; 12] = [
-    Column { name: c"verifier", type_: pg_sys::TEXTOID },
-    Column { name: c"auth", type_: pg_sys::JSONBOID },
-    Column { name: c"allowed_ips", type_: pg_sys::INETARRAYOID },
-    Column { name: c"expires_at", type_: pg_sys::TIMESTAMPTZOID },
-    Column { name: c"disabled_at", type_: pg_sys::TIMESTAMPTZOID },
-    Column { name: c"revoked_at", type_: pg_sys::TIMESTAMPTZOID },
-    Column { name: c"tenant", type_: pg_sys::TEXTOID },
-    Column { name: c"tag", type_: pg_sys::INT4OID },
-    Column { name: c"prefix", type_: pg_sys::TEXTOID },
-    Column { name: c"name", type_: pg_sys::TEXTOID },
-    Column { name: c"owner", type_: pg_sys::TEXTOID },
-    Column { name: c"metadata", type_: pg_sys::JSONBOID },
+/// Each column's name and type.
+const COLUMNS: [(Column, &CStr, Oid); 12] = [
+    (Column::Prefix, c"prefix", pg_sys::TEXTOID),
+    (Column::Verifier, c"verifier", pg_sys::TEXTOID),
+    (Column::Tag, c"tag", pg_sys::INT4OID),
+    (Column::Name, c"name", pg_sys::TEXTOID),
+    (Column::Owner, c"owner", pg_sys::TEXTOID),
+    (Column::Auth, c"auth", pg_sys::JSONBOID),
+    (Column::AllowedIps, c"allowed_ips", pg_sys::INETARRAYOID),
+    (Column::Tenant, c"tenant", pg_sys::TEXTOID),
+    (Column::ExpiresAt, c"expires_at", pg_sys::TIMESTAMPTZOID),
+    (Column::DisabledAt, c"disabled_at", pg_sys::TIMESTAMPTZOID),
+    (Column::RevokedAt, c"revoked_at", pg_sys::TIMESTAMPTZOID),
+    (Column::Metadata, c"metadata", pg_sys::JSONBOID),
 ];
 
 /// Those that decide about no key. A check does without them, and `Row::identity` does not.
-const SHOWN: [&CStr; 3] = [c"name", c"owner", c"metadata"];
+const SHOWN: [Column; 3] = [Column::Name, Column::Owner, Column::Metadata];
+
+impl KeyTable {
+    pub fn place(&self, column: Column) -> Option<usize> {
+        self.places[column as usize]
+    }
+}
 
 thread_local! {
     static KNOWN: Cell<Option<KeyTable>> = const { Cell::new(None) };
@@ -208,14 +225,14 @@ pub unsafe fn columns<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormDat
 
 fn places(columns: &[pg_sys::FormData_pg_attribute]) -> Result<Places, ErrorReport> {
     let mut places = [None; COLUMNS.len()];
-    for (number, wanted) in COLUMNS.iter().enumerate() {
-        let place = columns.iter().position(|column| is_named(column, wanted.name));
+    for (column, name, type_) in COLUMNS {
+        let place = columns.iter().position(|column| is_named(column, name));
         match place {
-            Some(at) if columns[at].atttypid == wanted.type_ => places[number] = place,
-            _ if SHOWN.contains(&wanted.name) => {}
+            Some(at) if columns[at].atttypid == type_ => places[column as usize] = place,
+            _ if SHOWN.contains(&column) => {}
             Some(_) => return Err(damaged("a column of apikey.key has another type")),
             // Without tags, keys are as safe: their secrets are hashed.
-            None if wanted.name == c"tag" => {}
+            None if column == Column::Tag => {}
             None => return Err(damaged("a column of apikey.key is gone")),
         }
     }

@@ -3,33 +3,16 @@
 
 #![allow(unsafe_code)]
 
+use super::catalog::{self, Column, KeyTable};
 use super::index_scan::{self, Slot};
 use crate::error::internal;
 use crate::pg::ffi;
-use crate::table::catalog::{self, KeyTable};
 use apikey_core::{Auth, Ended, Ends};
 use apikey_format::Network;
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::slice;
-
-/// In the order of `catalog::COLUMNS`.
-#[derive(Clone, Copy)]
-enum Value {
-    Verifier,
-    Auth,
-    AllowedIps,
-    ExpiresAt,
-    DisabledAt,
-    RevokedAt,
-    Tenant,
-    Tag,
-    Prefix,
-    Name,
-    Owner,
-    Metadata,
-}
 
 /// The row with this prefix, as the caller's snapshot has it.
 pub fn find(prefix: &str) -> Result<Option<Row>, ErrorReport> {
@@ -44,15 +27,15 @@ pub struct Row {
 
 impl Row {
     pub fn verifier(&self) -> &str {
-        self.text(Value::Verifier)
+        self.text(Column::Verifier)
     }
 
     pub fn tenant(&self) -> &str {
-        self.text(Value::Tenant)
+        self.text(Column::Tenant)
     }
 
     pub fn auth(&self) -> Result<Auth, ErrorReport> {
-        let jsonb = self.get(Value::Auth).ok_or_else(|| internal("a key has no auth"))?;
+        let jsonb = self.get(Column::Auth).ok_or_else(|| internal("a key has no auth"))?;
         let mut level = pg_sys::JsonbValue::default();
         // SAFETY: a jsonb, says the column; nothing is dropped. What is read of it lasts as long as the function call: the
         // string of a scalar, which most keys have, or the text that JsonbToCString writes, with a zero byte at its end.
@@ -75,7 +58,7 @@ impl Row {
     }
 
     pub fn allowed_ips(&self) -> Option<Vec<Network>> {
-        let inets = self.get(Value::AllowedIps)?;
+        let inets = self.get(Column::AllowedIps)?;
         let (mut elements, mut nulls, mut count) = (null_mut(), null_mut(), 0);
         // SAFETY: an inet[], says the column; length and alignment are those of inet in pg_type; nothing is dropped. What
         // deconstruct_array allocates lasts as long as the function call.
@@ -99,39 +82,39 @@ impl Row {
     }
 
     pub fn ended(&self, now: pg_sys::TimestampTz) -> Option<Ended> {
-        let at = |value| self.get(value).map(|at| at.value() as pg_sys::TimestampTz);
+        let at = |column| self.get(column).map(|at| at.value() as pg_sys::TimestampTz);
         let ends = Ends {
-            revoked_at: at(Value::RevokedAt),
-            expires_at: at(Value::ExpiresAt),
-            disabled_at: at(Value::DisabledAt),
+            revoked_at: at(Column::RevokedAt),
+            expires_at: at(Column::ExpiresAt),
+            disabled_at: at(Column::DisabledAt),
         };
         ends.ended(now)
     }
 
     pub fn tag(&self) -> Option<u32> {
-        self.get(Value::Tag).map(|tag| tag.value() as u32)
+        self.get(Column::Tag).map(|tag| tag.value() as u32)
     }
 
     /// Whose key it is, as stored: prefix, name, owner, auth, metadata and tenant. It lasts as long as the row.
     pub fn identity(&self) -> Result<[Option<Datum>; 6], ErrorReport> {
-        use Value::{Auth, Metadata, Name, Owner, Prefix, Tenant};
+        use Column::{Auth, Metadata, Name, Owner, Prefix, Tenant};
         let columns = [Prefix, Name, Owner, Auth, Metadata, Tenant];
-        let is_there = |value| self.table.places[value as usize].is_some();
+        let is_there = |column| self.table.place(column).is_some();
         match columns.into_iter().all(is_there) {
-            true => Ok(columns.map(|value| self.get(value))),
+            true => Ok(columns.map(|column| self.get(column))),
             false => Err(catalog::damaged("a column of apikey.key is gone, or has another type")),
         }
     }
 
-    fn text(&self, value: Value) -> &str {
+    fn text(&self, column: Column) -> &str {
         // SAFETY: a text, says the column. It lies in the slot, or, where it was compressed, in the memory of the call.
-        let text = self.get(value).and_then(|text| str::from_utf8(unsafe { stored(text) }).ok());
+        let text = self.get(column).and_then(|text| str::from_utf8(unsafe { stored(text) }).ok());
         text.unwrap_or_default()
     }
 
     /// Of the type that `catalog` has seen that the column has.
-    fn get(&self, value: Value) -> Option<Datum> {
-        self.slot.get(self.table.places[value as usize]?)
+    fn get(&self, column: Column) -> Option<Datum> {
+        self.slot.get(self.table.place(column)?)
     }
 }
 
