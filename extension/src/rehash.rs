@@ -27,7 +27,7 @@ pub fn rehash(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
     let Some(permit) = HashPermit::take(memory) else { return };
     // The key stays valid where its upkeep fails for want of memory.
     let Ok(renewed) = permit.hash(key, wanted) else { return };
-    memory.proofs.insert(row.proof(memory, key, &renewed));
+    memory.proofs.insert(row.proof(memory.mac_key, key, &renewed));
     // A secret without a tag keeps without: a person may have chosen it.
     claim.note(&renewed, row.tag().map(|_| tag(key, &renewed)));
 }

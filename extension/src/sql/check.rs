@@ -10,8 +10,8 @@ use crate::shmem::{Counter, Memory, memory};
 use crate::sql::types::{Inet, Json};
 use crate::table::row::{self, Row};
 use crate::usage;
-use apikey_core::{Answer, Ended, Outcome, Proof, Reason, tag};
-use apikey_format::{Key, Network};
+use apikey_core::{Answer, Ended, Outcome, Reason, tag};
+use apikey_format::Key;
 use pgrx::pg_sys::{TimestampTz, panic::ErrorReport};
 use pgrx::prelude::*;
 
@@ -106,8 +106,8 @@ pub fn verify(question: &Question<'_>, hash: Hash) -> Result<Verdict, ErrorRepor
     let tenant = question.tenant.unwrap_or(ONE_TENANT);
     let mut now = clock();
     // The row first: a key that is not valid in any case buys nobody a hash.
-    let mut refusal = row.refusal(tenant, now);
-    if refusal.is_none() {
+    let mut refused = refusal(&row, tenant, now);
+    if refused.is_none() {
         let is_secret_right = match is_known_to_be_right(memory, key, &row) {
             Some(is_right) => is_right,
             // Not preloaded, a backend has to find out for itself.
@@ -120,12 +120,12 @@ pub fn verify(question: &Question<'_>, hash: Hash) -> Result<Verdict, ErrorRepor
                 is_right
             }
         };
-        refusal = match is_secret_right {
-            true => row.refusal(tenant, now),
+        refused = match is_secret_right {
+            true => refusal(&row, tenant, now),
             false => Some(Counter::WrongSecret),
         };
     }
-    if let Some(why) = refusal {
+    if let Some(why) = refused {
         memory.counters.add(why);
         usage::count(key.prefix(), Outcome::Refused);
         return Ok(INVALID);
@@ -144,7 +144,7 @@ pub fn verify(question: &Question<'_>, hash: Hash) -> Result<Verdict, ErrorRepor
 /// Cheapest first: a proof that it is, then the tag that says that it is not. `None`: only the slow hash can tell.
 fn is_known_to_be_right(memory: Memory, key: Key<'_>, row: &Row) -> Option<bool> {
     let verifier = row.verifier();
-    if memory.proofs.contains(row.proof(memory, key, verifier)) {
+    if memory.proofs.contains(row.proof(memory.mac_key, key, verifier)) {
         memory.counters.add(Counter::ProofHits);
         return Some(true);
     }
@@ -154,7 +154,7 @@ fn is_known_to_be_right(memory: Memory, key: Key<'_>, row: &Row) -> Option<bool>
 
 fn is_hash_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, ErrorReport> {
     memory.counters.add(Counter::ProofMisses);
-    let proof = row.proof(memory, key, row.verifier());
+    let proof = row.proof(memory.mac_key, key, row.verifier());
     let permit = HashPermit::wait(memory, key);
     // Of many that came at once with one key, the first has made the proof meanwhile.
     if memory.proofs.contains(proof) {
@@ -167,25 +167,14 @@ fn is_hash_right(memory: Memory, key: Key<'_>, row: &Row) -> Result<bool, ErrorR
     Ok(is_right)
 }
 
-impl Row {
-    /// Of this row's key and a verifier, its own or one that renews it. Only a generated key has a tag.
-    pub fn proof(&self, memory: Memory, key: Key<'_>, verifier: &str) -> Proof {
-        Proof::new(memory.mac_key, key, verifier, self.tag().is_some())
+/// Why a key is not valid, whatever its secret.
+fn refusal(row: &Row, tenant: &str, now: TimestampTz) -> Option<Counter> {
+    if row.tenant() != tenant {
+        return Some(Counter::WrongTenant);
     }
-
-    /// Why a key is not valid, whatever its secret.
-    fn refusal(&self, tenant: &str, now: TimestampTz) -> Option<Counter> {
-        if self.tenant() != tenant {
-            return Some(Counter::WrongTenant);
-        }
-        self.ended(now).map(|ended| match ended {
-            Ended::Revoked => Counter::Revoked,
-            Ended::Expired => Counter::Expired,
-            Ended::Disabled => Counter::Disabled,
-        })
-    }
-
-    fn answer(&self, address: Option<&Network>) -> Result<Answer, ErrorReport> {
-        Ok(Answer::new(self.auth()?, self.allowed_ips().as_deref(), address))
-    }
+    row.ended(now).map(|ended| match ended {
+        Ended::Revoked => Counter::Revoked,
+        Ended::Expired => Counter::Expired,
+        Ended::Disabled => Counter::Disabled,
+    })
 }

@@ -7,8 +7,8 @@ use super::catalog::{self, Column, KeyTable};
 use super::index_scan::{self, Slot};
 use crate::error::internal;
 use crate::pg::ffi;
-use apikey_core::{Auth, Ended, Ends};
-use apikey_format::Network;
+use apikey_core::{Answer, Auth, Ended, Ends, MacKey, Proof};
+use apikey_format::{Key, Network};
 use pgrx::pg_sys::{self, Datum, panic::ErrorReport};
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -34,7 +34,7 @@ impl Row {
         self.text(Column::Tenant)
     }
 
-    pub fn auth(&self) -> Result<Auth, ErrorReport> {
+    fn auth(&self) -> Result<Auth, ErrorReport> {
         let jsonb = self.get(Column::Auth).ok_or_else(|| internal("a key has no auth"))?;
         let mut level = pg_sys::JsonbValue::default();
         // SAFETY: a jsonb, says the column; nothing is dropped. What is read of it lasts as long as the function call: the
@@ -57,7 +57,7 @@ impl Row {
         if is_level { Ok(Auth::Level(text.to_owned())) } else { text.parse().map_err(internal) }
     }
 
-    pub fn allowed_ips(&self) -> Option<Vec<Network>> {
+    fn allowed_ips(&self) -> Option<Vec<Network>> {
         let inets = self.get(Column::AllowedIps)?;
         let (mut elements, mut nulls, mut count) = (null_mut(), null_mut(), 0);
         // SAFETY: an inet[], says the column; length and alignment are those of inet in pg_type; nothing is dropped. What
@@ -93,6 +93,15 @@ impl Row {
 
     pub fn tag(&self) -> Option<u32> {
         self.get(Column::Tag).map(|tag| tag.value() as u32)
+    }
+
+    /// Of this row's key and a verifier, its own or one that renews it. Only a generated key has a tag.
+    pub fn proof(&self, mac_key: &MacKey, key: Key<'_>, verifier: &str) -> Proof {
+        Proof::new(mac_key, key, verifier, self.tag().is_some())
+    }
+
+    pub fn answer(&self, address: Option<&Network>) -> Result<Answer, ErrorReport> {
+        Ok(Answer::new(self.auth()?, self.allowed_ips().as_deref(), address))
     }
 
     /// Whose key it is, as stored: prefix, name, owner, auth, metadata and tenant. It lasts as long as the row.
