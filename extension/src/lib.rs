@@ -11,6 +11,7 @@ mod shmem;
 mod sql;
 mod table;
 mod usage;
+mod verification;
 
 use pgrx::prelude::*;
 use shmem::Callbacks;

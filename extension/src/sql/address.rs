@@ -1,6 +1,6 @@
 //! Whether an address lies in a network, as a check sees it.
 
-use crate::sql::types::Inet;
+use super::types::Inet;
 use pgrx::prelude::*;
 
 #[pg_extern(immutable, parallel_safe, strict)]

@@ -2,10 +2,10 @@
 
 #![allow(unsafe_code)]
 
+use super::types::Inet;
 use crate::error::internal;
-use crate::sql::check::{Hash, Question, Verdict, verify};
-use crate::sql::types::Inet;
 use crate::table::catalog;
+use crate::verification::{Hash, Question, Verdict, verify};
 use apikey_core::Reason;
 use pgrx::callconv::{BoxRet, FcInfo};
 use pgrx::datum::{Datum, IntoDatum};
@@ -39,7 +39,7 @@ fn authorize_key(
     tenant: Option<&str>,
     call: FunctionCallInfo,
 ) -> Result<Decision, ErrorReport> {
-    decide(&Question { key, ip, scope, tenant }, Hash::Wait, call)
+    decide(&Question { key, ip: ip.map(|ip| ip.0), scope, tenant }, Hash::Wait, call)
 }
 
 /// The same without waiting for a slow hash.
@@ -51,7 +51,7 @@ fn authorize_key_at_once(
     tenant: Option<&str>,
     call: FunctionCallInfo,
 ) -> Result<Decision, ErrorReport> {
-    decide(&Question { key, ip, scope, tenant }, Hash::Never, call)
+    decide(&Question { key, ip: ip.map(|ip| ip.0), scope, tenant }, Hash::Never, call)
 }
 
 fn decide(
