@@ -165,7 +165,7 @@ fn define_size(
 }
 
 /// Makes a misspelt setting an error (on Postgres 14 a warning) instead of a silent placeholder.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "it calls functions of Postgres")]
 fn reserve_prefix(prefix: &'static CStr) {
     // SAFETY: called from _PG_init, on the backend's only thread; Postgres copies the string.
     unsafe {

@@ -1,5 +1,7 @@
 //! Slow hashes: the right to run one, and the memory that it takes.
 
+#![allow(unsafe_code, reason = "it calls functions of Postgres")]
+
 use crate::error;
 use crate::gucs;
 use crate::shmem::{Counter, HashSlots, Memory, Queue};
@@ -63,7 +65,6 @@ struct Waiting {
 }
 
 impl Waiting {
-    #[allow(unsafe_code)]
     fn in_queue(slots: &'static HashSlots, queue: Queue) -> Self {
         if !LEAVES_AT_EXIT.replace(true) {
             // SAFETY: it stays loaded as long as the backend, and raises no error. It runs while the backend can still wake others.
@@ -88,7 +89,6 @@ impl Drop for Waiting {
 }
 
 #[pgrx::pg_guard]
-#[allow(unsafe_code)]
 unsafe extern "C-unwind" fn leave_at_exit(_status: i32, _argument: pg_sys::Datum) {
     Waiting::leave();
 }
@@ -99,7 +99,6 @@ fn wait_event() -> u32 {
     {
         static NAMED: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
         // SAFETY: called in a backend that is attached to shared memory; Postgres copies the name.
-        #[allow(unsafe_code)]
         *NAMED.get_or_init(|| unsafe { pg_sys::WaitEventExtensionNew(c"ApikeyHash".as_ptr()) })
     }
     #[cfg(not(any(feature = "pg17", feature = "pg18")))]
@@ -120,7 +119,6 @@ impl Blocks {
 }
 
 impl AsMut<[Block]> for Blocks {
-    #[allow(unsafe_code)]
     fn as_mut(&mut self) -> &mut [Block] {
         let count = self.0.len() / size_of::<Block>();
         // SAFETY: the mapping is aligned to a page and holds `count` blocks, which are arrays of numbers. It is borrowed

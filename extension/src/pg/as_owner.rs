@@ -1,7 +1,5 @@
 //! Statements that write to the extension's tables run as the tables' owner, as a SECURITY DEFINER function would.
 
-#![allow(unsafe_code)]
-
 use pgrx::pg_sys::{self, Oid};
 use std::ffi::CStr;
 

@@ -1,8 +1,6 @@
 //! Functions of Postgres as they are. pgrx guards each call of its own against Postgres's errors, which jump; in a
 //! check that would be thirty guards, a tenth of its instructions. These are called many under one, `guarded`.
 
-#![allow(unsafe_code)]
-
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::ffi::{c_char, c_int};
 

@@ -1,7 +1,5 @@
 //! Lines for the server's log, of what a check meets and its caller need not know.
 
-#![allow(unsafe_code)]
-
 use pgrx::pg_sys::{self, panic::ErrorReport};
 use pgrx::prelude::*;
 use std::ptr::{null, null_mut};

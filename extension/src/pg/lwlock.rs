@@ -1,7 +1,5 @@
 //! A lock of Postgres's own, between processes.
 
-#![allow(unsafe_code)]
-
 use pgrx::pg_sys::{self, LWLock, LWLockMode};
 
 /// Held until it is dropped. Interrupts wait for that.

@@ -1,9 +1,8 @@
-//! What a backend knows of itself and of its server.
-
-#![allow(unsafe_code)]
+//! What a process of the server knows of itself and of the server, and shows of itself.
 
 use super::ffi;
 use pgrx::pg_sys::{self, TimestampTz};
+use std::ffi::CStr;
 
 pub fn this_database() -> u32 {
     // SAFETY: set when the backend connected.
@@ -31,4 +30,10 @@ pub fn is_preloading() -> bool {
 pub fn clock() -> TimestampTz {
     // SAFETY: reads the clock, and raises no error.
     unsafe { ffi::GetCurrentTimestamp() }
+}
+
+/// In `pg_stat_activity`.
+pub fn report_activity(what: &CStr) {
+    // SAFETY: Postgres copies the text.
+    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, what.as_ptr()) };
 }

@@ -1,7 +1,5 @@
 //! Work that may fail and be undone without the transaction that it is part of, as in a PL/pgSQL block with `EXCEPTION`.
 
-#![allow(unsafe_code)]
-
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportable};
 use pgrx::pg_sys::{self, PgTryBuilder};
 use std::panic::AssertUnwindSafe;

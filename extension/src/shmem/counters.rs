@@ -46,7 +46,6 @@ pub struct Counters([Stripe; STRIPES]);
 struct Stripe([AtomicU64; COUNTERS.len()]);
 
 impl Counters {
-    #[allow(unsafe_code)]
     pub fn add(&self, counter: Counter) {
         // SAFETY: the number of the process was set before it runs any function of ours.
         let process = unsafe { pg_sys::MyProcPid }.unsigned_abs() as usize;

@@ -1,7 +1,5 @@
 //! How many slow hashes run at once over all backends, and who waits for one to end.
 
-#![allow(unsafe_code)]
-
 use pgrx::pg_sys;
 use std::cell::UnsafeCell;
 use std::hash::{DefaultHasher, Hasher};

@@ -1,7 +1,5 @@
 //! How a block of memory is divided: what has one size comes first, and behind it what the settings give a size.
 
-#![allow(unsafe_code)]
-
 use super::counters::Counters;
 use super::hash_slots::HashSlots;
 use super::usage_header::{UsageHeader, UsageMemory};

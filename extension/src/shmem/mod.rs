@@ -2,8 +2,6 @@
 //! backends share it when the library stands in `shared_preload_libraries`; otherwise each has its own, without
 //! the usage of keys.
 
-#![allow(unsafe_code)]
-
 mod counters;
 mod hash_slots;
 mod layout;

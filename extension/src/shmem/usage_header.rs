@@ -1,7 +1,5 @@
 //! The usage of keys that is not stored yet, and what goes with it.
 
-#![allow(unsafe_code)]
-
 use crate::pg::lwlock::Lock;
 use apikey_core::{Crowded, KeyId, Outcome, RehashTable, Usage, UsageTable};
 use pgrx::pg_sys::{self, LWLock, Latch};

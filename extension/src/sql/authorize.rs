@@ -1,6 +1,6 @@
 //! `apikey_authorize`: the verdict of a check as a decision, with whose key it is, from the row that the check has read.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "it calls functions of Postgres")]
 
 use super::types::Inet;
 use crate::error::internal;

@@ -1,6 +1,8 @@
 //! The key that the current transaction acts for, in the memory of the backend. No setting and no other
 //! session reaches it; it ends with the transaction, and a savepoint that is rolled back takes its own away.
 
+#![allow(unsafe_code, reason = "it calls functions of Postgres")]
+
 use pgrx::pg_sys::{self, SubTransactionId};
 use pgrx::prelude::*;
 use std::cell::RefCell;
@@ -31,14 +33,12 @@ fn identity() -> Option<String> {
     IDENTITIES.with_borrow(|said| said.last().and_then(|last| last.prefix.clone()))
 }
 
-#[allow(unsafe_code)]
 fn current_subtransaction() -> SubTransactionId {
     // SAFETY: reads the backend's transaction state, inside a transaction, as every function call is.
     unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
 /// Lets Postgres tell when transactions and savepoints end. Once per backend.
-#[allow(unsafe_code)]
 pub fn watch_transactions() {
     // SAFETY: called from _PG_init. Both callbacks stay loaded as long as the backend, have the signatures
     // that Postgres expects, and neither raises an error nor panics.
@@ -48,7 +48,6 @@ pub fn watch_transactions() {
     }
 }
 
-#[allow(unsafe_code)]
 #[pg_guard]
 unsafe extern "C-unwind" fn transaction_ends(
     event: pg_sys::XactEvent::Type,
@@ -64,7 +63,6 @@ unsafe extern "C-unwind" fn transaction_ends(
     }
 }
 
-#[allow(unsafe_code)]
 #[pg_guard]
 unsafe extern "C-unwind" fn subtransaction_ends(
     event: pg_sys::SubXactEvent::Type,

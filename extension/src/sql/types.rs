@@ -1,6 +1,6 @@
 //! Two types of SQL, without a detour by way of text or of a tree, which pgrx's own take.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "it reads and makes values as Postgres stores them")]
 
 use apikey_format::Network;
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};

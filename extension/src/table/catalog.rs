@@ -1,8 +1,6 @@
 //! Where `apikey.key` is, its primary key's index and its columns. Asked of the catalog once, and remembered until
 //! Postgres says that something of it has changed.
 
-#![allow(unsafe_code)]
-
 use crate::error::report;
 use pgrx::pg_sys::{self, Datum, Oid, panic::ErrorReport};
 use pgrx::prelude::*;

@@ -1,8 +1,6 @@
 //! The row with a prefix, by the index of the primary key: without the planner, executor and copies of a query. It asks
 //! for no rights on the table.
 
-#![allow(unsafe_code)]
-
 use crate::error::internal;
 use crate::pg::ffi;
 use crate::table::catalog::{self, KEEP, KeyTable, LOCK};

@@ -1,8 +1,6 @@
 //! One look at a key's row. It asks for no rights on the table: EXECUTE on the functions that come here is what a
 //! caller needs.
 
-#![allow(unsafe_code)]
-
 use super::catalog::{self, Column, KeyTable};
 use super::index_scan::{self, Slot};
 use crate::error::internal;

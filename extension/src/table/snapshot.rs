@@ -2,8 +2,6 @@
 //! statement that names the table locks it first. One that calls us locks it later, and in a table that was rewritten
 //! meanwhile its snapshot sees no row.
 
-#![allow(unsafe_code)]
-
 use crate::pg::ffi;
 use pgrx::pg_sys::{self, Snapshot, TimestampTz};
 use std::cell::Cell;

@@ -1,6 +1,6 @@
 //! The worker that stores what was counted in one database, then the hashes that were made anew, and ends.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "it calls functions of Postgres")]
 
 use super::{flush, rehashes};
 use crate::shmem::usage_memory;

@@ -1,10 +1,10 @@
 //! The worker's first task: to store what was counted in its database.
 
 use super::in_memory::{at, ip};
-use super::own_table::{LONG_ENOUGH, find_table, report_activity};
+use super::own_table::{LONG_ENOUGH, find_table};
 use crate::error::internal;
 use crate::pg::as_owner::ActingAsOwner;
-use crate::pg::state::{is_read_only, this_database};
+use crate::pg::state::{is_read_only, report_activity, this_database};
 use crate::shmem::UsageMemory;
 use apikey_core::Usage;
 use pgrx::bgworkers::BackgroundWorker;
@@ -111,7 +111,7 @@ fn store_chunk(chunk: &[Usage]) -> SpiResult<HashSet<String>> {
 }
 
 /// Two at once could store the counts of one key in the wrong order. Postgres locks no table by this tag.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "it calls functions of Postgres")]
 fn be_the_only_one(table: Oid) {
     let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: inside a transaction, whose end releases the lock.

@@ -2,6 +2,8 @@
 //! itself in no database, and so holds back no `DROP DATABASE`; a worker does for as long as it writes. Postgres
 //! does the same with its autovacuum.
 
+#![allow(unsafe_code, reason = "it calls functions of Postgres")]
+
 use super::background_worker::Worker;
 use crate::error;
 use crate::gucs;
@@ -22,7 +24,6 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const RESTART_AFTER: Duration = Duration::from_secs(10);
 
 /// To be called from `_PG_init`. It does not start on a standby, until that is promoted.
-#[allow(unsafe_code)]
 pub fn register() {
     // SAFETY: read on the process's only thread.
     let is_wanted = is_preloading() && !unsafe { pg_sys::IsBinaryUpgrade };
@@ -37,7 +38,6 @@ pub fn register() {
 }
 
 #[pg_guard]
-#[allow(unsafe_code)]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn apikey_usage_launcher(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
@@ -150,7 +150,6 @@ impl Launcher {
     }
 }
 
-#[allow(unsafe_code)]
 fn reload_settings() {
     // SAFETY: what each background worker does after SIGHUP, outside a transaction.
     unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
@@ -166,7 +165,6 @@ enum State {
 /// `datconnlimit` of a database whose `DROP DATABASE` was interrupted.
 const INVALID: i32 = -2;
 
-#[allow(unsafe_code)]
 fn state(database: Oid) -> State {
     use pg_sys::SysCacheIdentifier::DATABASEOID;
     // SAFETY: inside a transaction. A row of pg_database begins with these fields, and is valid until released.

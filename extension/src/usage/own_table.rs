@@ -1,9 +1,8 @@
 //! The extension's own tables, as a worker finds them.
 
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 use pgrx::spi::SpiResult;
-use std::ffi::CStr;
 use std::time::Duration;
 
 /// After this long, what is left is left to the next worker: `DROP DATABASE` waits 5 s for those who are connected.
@@ -28,10 +27,4 @@ pub fn find_table(name: &str) -> SpiResult<Option<(Oid, Oid)>> {
             rows.first().get_two().map(|(table, owner)| table.zip(owner))
         }
     })
-}
-
-#[allow(unsafe_code)]
-pub fn report_activity(what: &CStr) {
-    // SAFETY: Postgres copies the text.
-    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, what.as_ptr()) };
 }

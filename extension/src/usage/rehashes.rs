@@ -1,10 +1,10 @@
 //! The worker's second task: to store the hashes that checks have renewed.
 
-use super::own_table::{LONG_ENOUGH, find_table, report_activity};
+use super::own_table::{LONG_ENOUGH, find_table};
 use crate::error::{internal, report};
 use crate::pg::as_owner::ActingAsOwner;
 use crate::pg::log::log;
-use crate::pg::state::{is_read_only, this_database};
+use crate::pg::state::{is_read_only, report_activity, this_database};
 use crate::pg::subtransaction::attempt;
 use crate::shmem::UsageMemory;
 use apikey_core::{Rehash, Ticket};
