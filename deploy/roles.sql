@@ -161,7 +161,7 @@ SELECT format('GRANT USAGE ON SCHEMA %s TO %I', o.schema::regnamespace, w.role),
 GRANT EXECUTE ON FUNCTION apikey.ended, apikey.usage_in_memory(), apikey.stats() TO apikey_auditor;
 
 -- The shim shows the extension's counters in its metrics if its role may read them. To let it, and it reads nothing else:
---     GRANT SELECT ON keys.apikey_stats TO apikey_shim; -- or the schema that the extension was created in
+--     GRANT SELECT ON keys.apikey_stats TO apikey_shim; -- or the extension's schema
 --     GRANT EXECUTE ON FUNCTION apikey.stats() TO apikey_shim;
 
 -- A manager may also use plain SQL on the table, all but its hashes. Deleting a key is left to its owner:

@@ -5,8 +5,8 @@
 # Settings, all optional:
 #   PG=14..18          the Postgres major to fetch and use (18)
 #   PG_CONFIG=FILE     use this server instead of a fetched one
-#   APIKEY_STATE=DIR   what is not cargo's: fetched servers, the cluster of `make run` (.state; in /var/lib where that is
-#                      closed to the unprivileged user)
+#   APIKEY_STATE=DIR   what is not cargo's: fetched servers, the cluster of `make run` (.state; in
+#                      /var/lib where that is closed to the unprivileged user)
 #   APIKEY_USER=NAME   as root: the unprivileged user that runs Postgres and the shim (apikey-dev)
 set -euo pipefail
 umask 022 # what root makes, the unprivileged user has to read

@@ -1,14 +1,15 @@
 -- Moves the keys of djangorestframework-api-key into apikey, as they are: their holders notice nothing.
 --
---   psql -X -d DATABASE -v auth=event -f sql/import/django.sql                    shows what would happen
---   psql -X -d DATABASE -v auth=event -v dry_run=off -f sql/import/django.sql     does it
+--   psql -X -d DATABASE -v auth=event -f sql/import/django.sql                   shows what it would do
+--   psql -X -d DATABASE -v auth=event -v dry_run=off -f sql/import/django.sql    does it
 --
 -- Variables, each given with -v NAME=VALUE:
---   auth      what the keys may do: one level (event), or JSON ('["event","ticket"]', '{"event":true}'). Must be given
+--   auth      what the keys may do: one level (event), or JSON ('["event","ticket"]',
+--             '{"event":true}'). Must be given
 --   owner     whose keys they are (the role that logs in)
 --   tenant    the tenant that they are valid in (none)
---   table     Django's table (public.rest_framework_api_key_apikey); a model of your own made from AbstractAPIKey
---             has another name
+--   table     Django's table (public.rest_framework_api_key_apikey); a model of your own made from
+--             AbstractAPIKey has another name
 --   dry_run   on: everything is done, reported and rolled back (the default); off: it is committed
 --
 -- It takes one transaction, reads Django's tables and changes nothing in them. load.sql, which is beside this file, tells
