@@ -6,8 +6,8 @@
 -- Variables, each given with -v NAME=VALUE:
 --   tenants   schemas of the venues to import, with commas between them (all in
 --             public."Customers_client")
---   rights    boolean columns of "BaseBillet_externalapikey" that are rights, beyond those named below,
---             with commas between them (none)
+--   rights    boolean columns of "BaseBillet_externalapikey" that are rights, beyond those named
+--             below, with commas between them (none)
 --   owner     whose keys those are that name no user (the venue's schema)
 --   dry_run   on: everything is done, reported and rolled back (the default); off: it is committed
 --
