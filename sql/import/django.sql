@@ -1,6 +1,6 @@
 -- Moves the keys of djangorestframework-api-key into apikey, as they are: their holders notice nothing.
 --
---   psql -X -d DATABASE -v auth=event -f sql/import/django.sql                 shows what it would do
+--   psql -X -d DATABASE -v auth=event -f sql/import/django.sql                shows what happens
 --   psql -X -d DATABASE -v auth=event -v dry_run=off -f sql/import/django.sql  does it
 --
 -- Variables, each given with -v NAME=VALUE:
