@@ -7,7 +7,7 @@ const NOTHING: &str = "-";
 
 impl Usage {
     /// `DATABASE PREFIX ACCEPTED REFUSED TIME ADDRESS`
-    pub fn to_line(&self) -> String {
+    pub fn to_line(self) -> String {
         let or_nothing = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
         format!(
             "{} {} {} {} {} {}",
