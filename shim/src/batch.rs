@@ -99,8 +99,6 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const NOTHING: [usize; 0] = [];

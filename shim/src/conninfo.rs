@@ -176,8 +176,6 @@ fn pair_value(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn parts(text: &str) -> (String, Option<SslMode>, Option<RootCert>) {

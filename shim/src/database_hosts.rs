@@ -53,8 +53,6 @@ impl Hosts {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn hosts(text: &str) -> Hosts {

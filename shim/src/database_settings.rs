@@ -107,8 +107,6 @@ fn session(config: &mut tokio_postgres::Config, request_timeout: Duration) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const TIMES: Times = Times { connect: None, request: Duration::from_secs(5) };

@@ -49,8 +49,6 @@ fn ascii(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use percent_encoding::percent_decode_str;
     use proptest::prelude::*;

@@ -115,8 +115,6 @@ fn text(writer: NonBlocking, is_terminal: bool) -> Box<dyn Layer<Registry> + Sen
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::path::Path;
 
     use tracing::Level;

@@ -129,8 +129,6 @@ impl Members {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn question(tenant: &str, asked: Asked) -> Question {

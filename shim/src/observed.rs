@@ -80,8 +80,6 @@ impl Drop for Observed<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use apikey_http::response::no_content;
 
     use super::*;

@@ -27,8 +27,6 @@ pub fn wanted(uri: &Uri, headers: &HeaderMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use hyper::header::HeaderValue;
 

@@ -221,8 +221,6 @@ fn database(arguments: &Arguments) -> Result<Arc<Database>, Invalid> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

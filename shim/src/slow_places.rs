@@ -148,8 +148,6 @@ impl Drop for Visit {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use std::future::Future;
     use std::pin::pin;

@@ -54,8 +54,6 @@ pub fn name(tenant: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use hyper::header::{self, HeaderValue};
 

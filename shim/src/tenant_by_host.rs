@@ -68,8 +68,6 @@ fn spelled(host: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn tenant(entries: &[&str], host: &str) -> Option<String> {

@@ -144,8 +144,6 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use hyper::header::HeaderValue;
     use proptest::prelude::*;

@@ -96,8 +96,6 @@ fn is_label(label: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn is_well_named(version: Version, target: &str, lines: &[&str]) -> bool {

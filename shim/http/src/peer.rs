@@ -87,8 +87,6 @@ fn unmapped(network: IpNet) -> IpNet {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

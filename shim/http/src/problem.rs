@@ -78,8 +78,6 @@ impl Problem {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use http_body_util::BodyExt;
     use serde_json::{Value, json};

@@ -79,8 +79,6 @@ fn invalid(reason: impl ToString) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const BALANCER: Peer = Peer::Address(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));

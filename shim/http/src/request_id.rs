@@ -47,8 +47,6 @@ fn is_good(id: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn of(values: &[&[u8]]) -> String {

@@ -43,8 +43,6 @@ impl TrustedProxies {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use hyper::header::HeaderValue;
 

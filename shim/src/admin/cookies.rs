@@ -60,8 +60,6 @@ impl Cookie {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn session(lines: &[&str], secure: bool) -> Option<String> {

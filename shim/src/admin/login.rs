@@ -145,8 +145,6 @@ fn said_by_driver(error: &tokio_postgres::Error, words: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::conninfo::SslParameters;
     use crate::tls;

@@ -104,8 +104,6 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const HALF_MINUTE: Duration = Duration::from_secs(30);

@@ -205,8 +205,6 @@ impl fmt::Debug for Rehash {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const SLOTS: usize = 4;

@@ -71,8 +71,6 @@ fn range(text: &str) -> Option<(Language, f32)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::admin::db::key_list::STATUSES;
 

@@ -99,8 +99,6 @@ fn next_to_go<S>(entries: &HashMap<String, Entry<S>>, newcomer: &str) -> Option<
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
