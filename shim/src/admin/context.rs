@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::admin::db::connection::Connection;
 use crate::admin::lang::Texts;
 use crate::admin::permissions::Permissions;
 use crate::admin::request::Request;
@@ -45,10 +44,9 @@ impl RequestContext {
     }
 }
 
-/// Of somebody who has signed in, with the connection of the role.
+/// Of somebody who has signed in.
 pub struct Authenticated<'a> {
     pub context: &'a RequestContext,
     pub session: &'a Session,
     pub permissions: &'a Permissions,
-    pub connection: &'a Connection,
 }

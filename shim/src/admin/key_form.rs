@@ -3,8 +3,9 @@
 
 use apikey_format::{Network, is_scope};
 
+use crate::admin::auth;
 use crate::admin::db::key::Key;
-use crate::admin::db::scopes::{self, Scope};
+use crate::admin::db::scopes::Scope;
 use crate::admin::form::Form;
 use crate::admin::lang::Texts;
 
@@ -51,13 +52,13 @@ impl KeyForm {
     }
 
     pub fn of_key(key: &Key) -> Self {
-        let chosen = scopes::granted(&key.auth);
+        let chosen = auth::granted(&key.auth);
         Self {
             name: key.name.clone(),
             auth: chosen.join(", "),
             chosen,
             ips: key.ips.join("\n"),
-            expires_at: key.expires_input(),
+            expires_at: expires_input(key),
             owner: key.owner.clone(),
             tenant: key.tenant.clone(),
             create_revoke: false,
@@ -93,7 +94,7 @@ impl KeyForm {
 
     /// The scopes that are asked for, from the boxes or from the line.
     pub fn scopes(&self) -> Vec<String> {
-        let mut names = scopes::typed(&self.auth);
+        let mut names = auth::typed(&self.auth);
         for name in &self.chosen {
             if !names.contains(name) {
                 names.push(name.clone());
@@ -179,8 +180,14 @@ fn addresses(text: &str) -> impl Iterator<Item = &str> {
         .filter(|address| !address.is_empty())
 }
 
+/// As `<input type="datetime-local">` has it; empty for what it cannot have, which then stays as it is.
+fn expires_input(key: &Key) -> String {
+    let moment = key.expires_at.as_deref().unwrap_or_default().replace(' ', "T");
+    if is_moment(&moment) { moment } else { String::new() }
+}
+
 /// `2027-01-31T12:30`, with seconds or not, or a day. Whether there is such a day, Postgres knows.
-pub fn is_moment(text: &str) -> bool {
+fn is_moment(text: &str) -> bool {
     let patterns = ["####-##-##", "####-##-##T##:##", "####-##-##T##:##:##"];
     let fits = |pattern: &str| {
         pattern.len() == text.len()

@@ -21,11 +21,13 @@
 //! Every form has a hidden `csrf`. A new key is in the one answer to the `POST` that made it, in
 //! `<output id="new-key">`; sent again, that form (by its `once`) makes no other key.
 
+mod auth;
 mod context;
 mod cookies;
 mod db;
 mod error;
 mod form;
+mod handlers;
 mod hosts;
 mod key_form;
 mod lang;

@@ -15,6 +15,7 @@ use crate::admin::cookies::Cookie;
 use crate::admin::db::connection::Connection;
 use crate::admin::db::membership;
 use crate::admin::error::Error;
+use crate::admin::handlers::{actions, add, audit, edit, key, list, sign_in, test};
 use crate::admin::lang::Language;
 use crate::admin::link;
 use crate::admin::login::Refused;
@@ -24,8 +25,9 @@ use crate::admin::response::{Response, asset, page, see_other, with_cookie};
 use crate::admin::session::Session;
 use crate::admin::state::Admin;
 use crate::admin::token;
-use crate::admin::views::sign_in::{self, Ended};
-use crate::admin::views::{actions, add, audit, edit, key, list, problem, test};
+use crate::admin::views;
+use crate::admin::views::problem;
+use crate::admin::views::sign_in::Ended;
 use apikey_http::connection_limit::Slot;
 use apikey_http::peer::Peer;
 
@@ -99,7 +101,7 @@ async fn route(context: &mut RequestContext) -> Result<Response, Error> {
         ("/sign-in", false) if context.session.is_some() => Ok(see_other("/keys")),
         ("/sign-in", false) => {
             let cookie = sign_in::with_token(context)?;
-            let response = sign_in::form(context);
+            let response = views::sign_in::form(context);
             Ok(match cookie {
                 Some(cookie) => with_cookie(response, &cookie),
                 None => response,
@@ -170,8 +172,8 @@ async fn with_connection(
     context.permissions = Some(permissions);
     let outcome = {
         let Some(permissions) = &context.permissions else { return Err(Error::Internal) };
-        let user = Authenticated { context, session, permissions, connection: &connection };
-        timeout(limit, page_of(&user)).await
+        let user = Authenticated { context, session, permissions };
+        timeout(limit, page_of(&user, &connection)).await
     };
     if let Ok(Err(Error::NotAllowed)) = outcome {
         context.remedy = membership::remedy(&connection).await;
@@ -209,28 +211,32 @@ async fn open(
     Ok((connection, permissions))
 }
 
-async fn page_of(user: &Authenticated<'_>) -> Result<Response, Error> {
+async fn page_of(user: &Authenticated<'_>, connection: &Connection) -> Result<Response, Error> {
     let request = &user.context.request;
     let is_post = request.method == Method::POST;
     let path: Vec<_> = request.path.split('/').skip(1).collect();
     match (path.as_slice(), is_post) {
-        (["keys"], false) => list::show(user).await,
-        (["keys", "new"], false) => add::form(user).await,
-        (["keys", "new"], true) => add::send(user).await,
-        (["keys", prefix] | ["keys", prefix @ "new", ""], false) => key::show(user, prefix).await,
-        (["keys", prefix] | ["keys", prefix @ "new", ""], true) => edit::send(user, prefix).await,
-        (["keys", prefix, "rotate"], true) => actions::rotate(user, prefix).await,
-        (["keys", prefix, "disable"], true) => actions::disable(user, prefix).await,
-        (["keys", prefix, "enable"], true) => actions::enable(user, prefix).await,
-        (["keys", prefix, "revoke"], true) => actions::revoke(user, prefix).await,
+        (["keys"], false) => list::show(user, connection).await,
+        (["keys", "new"], false) => add::form(user, connection).await,
+        (["keys", "new"], true) => add::send(user, connection).await,
+        (["keys", prefix] | ["keys", prefix @ "new", ""], false) => {
+            key::show(user, connection, prefix).await
+        }
+        (["keys", prefix] | ["keys", prefix @ "new", ""], true) => {
+            edit::send(user, connection, prefix).await
+        }
+        (["keys", prefix, "rotate"], true) => actions::rotate(user, connection, prefix).await,
+        (["keys", prefix, "disable"], true) => actions::disable(user, connection, prefix).await,
+        (["keys", prefix, "enable"], true) => actions::enable(user, connection, prefix).await,
+        (["keys", prefix, "revoke"], true) => actions::revoke(user, connection, prefix).await,
         // What a reload of an answer to a form without a page of its own asks for.
         (["keys", prefix, "rotate" | "disable" | "enable" | "revoke"], false) => {
             Ok(see_other(link::back(&link::key(prefix))))
         }
-        (["keys", prefix, "events"], false) => audit::of_key(user, prefix).await,
-        (["events"], false) => audit::of_all(user).await,
-        (["test"], false) => test::form(user).await,
-        (["test"], true) => test::send(user).await,
+        (["keys", prefix, "events"], false) => audit::show(user, connection, Some(prefix)).await,
+        (["events"], false) => audit::show(user, connection, None).await,
+        (["test"], false) => test::form(user),
+        (["test"], true) => test::send(user, connection).await,
         (["keys" | "events" | "test", ..], true) => Err(Error::MethodNotAllowed),
         _ => Err(Error::NotFound),
     }

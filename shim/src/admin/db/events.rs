@@ -1,12 +1,12 @@
 //! The audit trail, as the view `apikey_events` has it.
 
 use serde_json::Value;
+use tokio_postgres::Error;
 
-use crate::admin::context::Authenticated;
+use crate::admin::db::connection::Connection;
 use crate::admin::db::key::moment;
-use crate::admin::error::Error;
 
-pub const PAGE: i64 = 50;
+const PAGE: i64 = 50;
 
 pub struct Event {
     pub at: String,
@@ -19,23 +19,30 @@ pub struct Event {
     pub application_name: Option<String>,
 }
 
-/// A page of them, the latest first, and whether there are more. Of one key, or of all where the prefix is empty.
+/// The latest first.
+pub struct Page {
+    pub events: Vec<Event>,
+    pub number: i64,
+    pub more: bool,
+}
+
+/// Of one key, or of all.
 pub async fn page(
-    user: &Authenticated<'_>,
-    prefix: &str,
+    connection: &Connection,
+    schema: &str,
+    prefix: Option<&str>,
     number: i64,
-) -> Result<(Vec<Event>, bool), Error> {
-    let of_key = if prefix.is_empty() { "$1 = ''" } else { "e.prefix = $1" };
+) -> Result<Page, Error> {
+    let of_key = if prefix.is_none() { "$1::text IS NULL" } else { "e.prefix = $1" };
     let sql = format!(
         "SELECT {}, e.action, e.prefix, e.changed::text, e.session_role,
                 e.acting_role, host(e.client_address), e.application_name
-           FROM {}apikey_events AS e WHERE {of_key} ORDER BY e.at DESC, e.id LIMIT {} OFFSET {}",
+           FROM {schema}apikey_events AS e WHERE {of_key} ORDER BY e.at DESC, e.id LIMIT {} OFFSET {}",
         moment!("e.at", "YYYY-MM-DD HH24:MI:SS"),
-        user.permissions.schema,
         PAGE + 1,
         (number - 1) * PAGE,
     );
-    let rows = user.connection.rows(&sql, &[Some(prefix)]).await?;
+    let rows = connection.rows(&sql, &[prefix]).await?;
     let more = rows.len() as i64 > PAGE;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows.iter().take(PAGE as usize) {
@@ -52,5 +59,5 @@ pub async fn page(
             application_name: row.try_get(7)?,
         });
     }
-    Ok((events, more))
+    Ok(Page { events, number, more })
 }

@@ -1,8 +1,9 @@
 //! The list: searching, filtering, sorting and paging are the database's work.
 
-use crate::admin::context::Authenticated;
-use crate::admin::db::key::Key;
-use crate::admin::error::Error;
+use tokio_postgres::Error;
+
+use crate::admin::db::connection::Connection;
+use crate::admin::db::key::{COLUMNS, Key};
 use crate::admin::form::Form;
 
 pub const PAGE: i64 = 50;
@@ -29,10 +30,10 @@ impl Page {
 
 /// Each filter that is empty lets everything pass. A scope is looked for in all three shapes of auth, where an
 /// object's member counts if it is true.
-pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Error> {
+pub async fn page(connection: &Connection, schema: &str, query: &Form) -> Result<Page, Error> {
     let number = page_number(query);
     let sql = format!(
-        "SELECT count(*) OVER (), {} FROM {}apikeys AS k
+        "SELECT count(*) OVER (), {COLUMNS} FROM {schema}apikeys AS k
           WHERE ($1 = '' OR position(lower($1) IN lower(k.name)) > 0 OR position(lower($1) IN lower(k.owner)) > 0
                  OR position($1 IN k.prefix) > 0)
             AND ($2 = '' OR k.status = $2)
@@ -41,8 +42,6 @@ pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Error>
             AND ($5 = '' OR k.auth = to_jsonb($5) OR k.auth @> jsonb_build_array($5)
                  OR k.auth @> jsonb_build_object($5, true))
           ORDER BY {}, k.prefix LIMIT {PAGE} OFFSET {}",
-        Key::columns(),
-        user.permissions.schema,
         order(query.get("sort")),
         (number - 1) * PAGE,
     );
@@ -51,21 +50,22 @@ pub async fn page(user: &Authenticated<'_>, query: &Form) -> Result<Page, Error>
         let is_chosen = ["owner", "tenant"].contains(&name);
         Some(if is_chosen { query.raw(name) } else { query.get(name) })
     });
-    let rows = user.connection.rows(&sql, &filters).await?;
+    let rows = connection.rows(&sql, &filters).await?;
     let total = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
     let keys = rows.iter().map(|row| Key::from_row(row, 1)).collect::<Result<_, _>>()?;
     Ok(Page { keys, total, number })
 }
 
 /// What the filters may choose from: some owners and tenants.
-pub async fn choices(user: &Authenticated<'_>) -> Result<[Vec<String>; 2], Error> {
-    let schema = &user.permissions.schema;
+pub async fn choices(connection: &Connection, schema: &str) -> Result<[Vec<String>; 2], Error> {
     let sql = format!(
         "SELECT array(SELECT DISTINCT k.owner FROM {schema}apikeys AS k ORDER BY 1 LIMIT 200), \
                 array(SELECT DISTINCT k.tenant FROM {schema}apikeys AS k WHERE k.tenant <> '' ORDER BY 1 LIMIT 200)"
     );
-    let row = user.connection.row(&sql, &[]).await?.ok_or(Error::Internal)?;
-    Ok([row.try_get(0)?, row.try_get(1)?])
+    match connection.row(&sql, &[]).await? {
+        Some(row) => Ok([row.try_get(0)?, row.try_get(1)?]),
+        None => Ok([Vec::new(), Vec::new()]),
+    }
 }
 
 pub fn page_number(query: &Form) -> i64 {

@@ -1,5 +1,6 @@
 //! What the pages read and write: SQL on a connection of somebody's role.
 
+pub mod actions;
 pub mod connection;
 pub mod events;
 pub mod key;

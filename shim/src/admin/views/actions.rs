@@ -2,60 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::new_key;
 use crate::admin::context::Authenticated;
-use crate::admin::db::key::{self, Key};
-use crate::admin::error::Error;
-use crate::admin::lang::Notice;
-use crate::admin::link;
-use crate::admin::response::{Response, see_other};
-use crate::admin::token;
+use crate::admin::db::key::Key;
 
 /// In seconds. None at all comes first: a key is often rotated because it leaked.
-const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
-
-pub async fn rotate(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
-    let form = &user.context.request.form;
-    let (grace, once) = (form.get("grace"), form.get("once"));
-    if !GRACES.contains(&grace) || !token::has_shape(once) {
-        return Err(Error::BadRequest);
-    }
-    if !user.session.is_first(once) {
-        return Err(Error::SentBefore);
-    }
-    match key::rotate(user, prefix, grace).await {
-        Ok(fresh) => Ok(new_key::show(user, &fresh, Some(prefix))),
-        Err(error) => {
-            if error.code().is_some() {
-                user.session.not_sent(once);
-            }
-            Err(error.into())
-        }
-    }
-}
-
-pub async fn disable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
-    let now = key::disable(user, prefix).await?;
-    done(user, prefix, if now { Notice::Disabled } else { Notice::DisabledBefore })
-}
-
-pub async fn enable(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
-    let now = key::enable(user, prefix).await?;
-    done(user, prefix, if now { Notice::Enabled } else { Notice::EnabledBefore })
-}
-
-pub async fn revoke(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
-    let now = key::revoke(user, prefix, user.context.request.form.get("reason")).await?;
-    done(user, prefix, if now { Notice::Revoked } else { Notice::RevokedBefore })
-}
-
-fn done(user: &Authenticated<'_>, prefix: &str, notice: Notice) -> Result<Response, Error> {
-    user.session.notify(notice);
-    Ok(see_other(&link::key(prefix)))
-}
+pub const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
 
 /// Those that the role may do, and that the key is fit for.
-pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Error> {
+pub fn forms(user: &Authenticated<'_>, key: &Key, once: &str) -> Markup {
     let (texts, permissions) = (user.context.texts, user.permissions);
     let form = |action: &str, inner: Markup| {
         html! {
@@ -65,9 +19,8 @@ pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Error> {
             }
         }
     };
-    let once = token::random()?;
     let live = !key.is_revoked();
-    Ok(html! {
+    html! {
         @if permissions.rotate() && key.can_rotate() {
             section aria-labelledby="rotate" {
                 h2 #rotate { (texts.rotate) }
@@ -111,5 +64,5 @@ pub fn forms(user: &Authenticated<'_>, key: &Key) -> Result<Markup, Error> {
                 }))
             }
         }
-    })
+    }
 }

@@ -1,41 +1,27 @@
 //! The audit trail: of a key, and of all.
 
-use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::respond;
+use super::layout::respond;
 use crate::admin::context::Authenticated;
-use crate::admin::db::events::{self, Event};
-use crate::admin::db::key_list::page_number;
-use crate::admin::error::Error;
+use crate::admin::db::events::{Event, Page};
 use crate::admin::lang::Texts;
 use crate::admin::link;
 use crate::admin::response::Response;
 
-pub async fn of_key(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
-    if !is_prefix(prefix) {
-        return Err(Error::NotFound);
-    }
-    let title = format!("{} {prefix}", user.context.texts.trail_of);
-    show(user, prefix, &title).await
-}
-
-pub async fn of_all(user: &Authenticated<'_>) -> Result<Response, Error> {
-    show(user, "", user.context.texts.menu_events).await
-}
-
-async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Response, Error> {
-    if !user.permissions.events() {
-        return Err(Error::NotAllowed);
-    }
+/// Of all keys where there is no prefix.
+pub fn show(user: &Authenticated<'_>, prefix: Option<&str>, page: &Page) -> Response {
     let texts = user.context.texts;
-    let number = page_number(&user.context.request.query);
-    let (events, more) = events::page(user, prefix, number).await?;
+    let title = match prefix {
+        Some(prefix) => &format!("{} {prefix}", texts.trail_of),
+        None => texts.menu_events,
+    };
+    let Page { events, number, more } = page;
     let to = |number: i64| format!("{}?page={number}", user.context.request.path);
     let body = html! {
-        @if !prefix.is_empty() && user.permissions.list() {
+        @if let Some(prefix) = prefix.filter(|_| user.permissions.list()) {
             p { a href=(link::key(prefix)) { (texts.to_the_key) } }
         }
         @if events.is_empty() { p { (texts.no_events) } } @else {
@@ -46,18 +32,18 @@ async fn show(user: &Authenticated<'_>, prefix: &str, title: &str) -> Result<Res
                             th scope="col" { (heading) }
                         }
                     } }
-                    tbody { @for event in &events { (row(texts, event)) } }
+                    tbody { @for event in events { (row(texts, event)) } }
                 }
             }
         }
-        @if number > 1 || more {
+        @if *number > 1 || *more {
             nav .paging aria-label=(texts.pages) {
-                @if number > 1 { a href=(to(number - 1)) rel="prev" { (texts.previous) } }
-                @if more { a href=(to(number + 1)) rel="next" { (texts.next) } }
+                @if *number > 1 { a href=(to(number - 1)) rel="prev" { (texts.previous) } }
+                @if *more { a href=(to(number + 1)) rel="next" { (texts.next) } }
             }
         }
     };
-    Ok(respond(user.context, StatusCode::OK, title, &body))
+    respond(user.context, StatusCode::OK, title, &body)
 }
 
 fn row(texts: &Texts, event: &Event) -> Markup {

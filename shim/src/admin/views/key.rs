@@ -1,43 +1,18 @@
 //! One key: what it is. What can be changed is in `edit`, and what can be done to it in `actions`.
 
-use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
-use super::edit::{self, Form};
-use super::{actions, list, respond};
+use super::edit::EditForm;
+use super::layout::respond;
+use super::{actions, edit, list};
+use crate::admin::auth;
 use crate::admin::context::Authenticated;
-use crate::admin::db::key::{self, Key};
-use crate::admin::db::scopes::{self, Scope};
-use crate::admin::error::Error;
-use crate::admin::key_form::KeyForm;
+use crate::admin::db::key::Key;
 use crate::admin::response::Response;
 
-pub async fn show(user: &Authenticated<'_>, prefix: &str) -> Result<Response, Error> {
-    let (key, version) = find(user, prefix).await?;
-    let known = scopes::known(user).await?;
-    let form =
-        Form { input: &KeyForm::of_key(&key), mistakes: &[], theirs: None, version: &version };
-    page(user, &key, &known, &form)
-}
-
-pub async fn find(user: &Authenticated<'_>, prefix: &str) -> Result<(Key, String), Error> {
-    if !is_prefix(prefix) {
-        return Err(Error::NotFound);
-    }
-    if !user.permissions.list() {
-        return Err(Error::NotAllowed);
-    }
-    key::find(user, prefix).await
-}
-
-/// With the form as it was sent, where that came to nothing.
-pub fn page(
-    user: &Authenticated<'_>,
-    key: &Key,
-    known: &[Scope],
-    form: &Form<'_>,
-) -> Result<Response, Error> {
+/// With the form as it was sent, where that came to nothing. `once` names the forms that make a key.
+pub fn show(user: &Authenticated<'_>, key: &Key, form: &EditForm<'_>, once: &str) -> Response {
     let texts = user.context.texts;
     let body = html! {
         @if let Some(notice) = user.session.take_notice() {
@@ -50,8 +25,8 @@ pub fn page(
         @if user.permissions.events() {
             p { a href={ "/keys/" (key.prefix) "/events" } { (texts.trail_of_key) } }
         }
-        @if user.permissions.edit() { (edit::form(user, key, known, form)?) }
-        (actions::forms(user, key)?)
+        @if user.permissions.edit() { (edit::form(user, key, form, once)) }
+        (actions::forms(user, key, once))
     };
     let status = match (form.theirs, form.mistakes) {
         (Some(_), _) => StatusCode::CONFLICT,
@@ -59,7 +34,7 @@ pub fn page(
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let title = (texts.key_named)(&key.name);
-    Ok(respond(user.context, status, &title, &body))
+    respond(user.context, status, &title, &body)
 }
 
 fn facts(user: &Authenticated<'_>, key: &Key) -> Markup {
@@ -72,7 +47,7 @@ fn facts(user: &Authenticated<'_>, key: &Key) -> Markup {
             (fact(texts.prefix, html! { code { (key.prefix) } }))
             (fact(texts.owner, html! { (key.owner) }))
             @if !key.tenant.is_empty() { (fact(texts.tenant, html! { (key.tenant) })) }
-            (fact(texts.auth, html! { (scopes::granted(&key.auth).join(", ")) }))
+            (fact(texts.auth, html! { (auth::granted(&key.auth).join(", ")) }))
             (fact(texts.ips, html! {
                 @if key.ips.is_empty() { (texts.anywhere) } @else { code { (key.ips.join(", ")) } }
             }))

@@ -1,64 +1,54 @@
 //! The list of keys.
 
-use apikey_format::is_prefix;
 use hyper::StatusCode;
 use maud::{Markup, html};
 
+use super::layout::respond;
 use super::problem::advice;
-use super::respond;
+use crate::admin::auth;
 use crate::admin::context::Authenticated;
 use crate::admin::db::key::Key;
 use crate::admin::db::key_list::{self, Page};
-use crate::admin::db::membership;
-use crate::admin::db::scopes::{self, Scope};
-use crate::admin::error::Error;
+use crate::admin::db::scopes::Scope;
 use crate::admin::form::Form;
 use crate::admin::lang::Texts;
 use crate::admin::link::{self, with_query};
-use crate::admin::response::{Response, see_other};
+use crate::admin::response::Response;
 
-pub async fn show(user: &Authenticated<'_>) -> Result<Response, Error> {
-    let texts = user.context.texts;
-    let query = &user.context.request.query;
-    if let Some(prefix) = prefix_of_key(query.get("q")) {
-        // A whole key that was pasted does not stay in the browser's address.
-        return Ok(see_other(&with_query("/keys", &query.query_with("q", prefix))));
-    }
-    if !user.permissions.list() {
-        let remedy = membership::remedy(user.connection).await;
-        let body = html! {
-            div .notice .bad role="status" {
-                p { (texts.may_not_list) }
-                (advice(texts, remedy.as_deref()))
-            }
-            @if user.permissions.create() { (add_button(texts)) }
-        };
-        return Ok(respond(user.context, StatusCode::FORBIDDEN, texts.menu_keys, &body));
-    }
-    let page = key_list::page(user, query).await?;
-    let choices = key_list::choices(user).await?;
-    let known = scopes::known(user).await?;
+pub fn show(
+    user: &Authenticated<'_>,
+    page: &Page,
+    choices: &[Vec<String>; 2],
+    known: &[Scope],
+) -> Response {
+    let (texts, query) = (user.context.texts, &user.context.request.query);
     let body = html! {
         @if user.permissions.create() { (add_button(texts)) }
-        (filters(texts, query, &choices, &known))
-        p role="status" { (if_filtered(texts, query, &page)) }
+        (filters(texts, query, choices, known))
+        p role="status" { (if_filtered(texts, query, page)) }
         @if !page.keys.is_empty() {
             (table(texts, query, &page.keys))
-            (paging(texts, query, &page))
+            (paging(texts, query, page))
         }
     };
-    Ok(respond(user.context, StatusCode::OK, texts.menu_keys, &body))
+    respond(user.context, StatusCode::OK, texts.menu_keys, &body)
+}
+
+/// For a role that may make keys and not see them, or do neither.
+pub fn hidden(user: &Authenticated<'_>, remedy: Option<&str>) -> Response {
+    let texts = user.context.texts;
+    let body = html! {
+        div .notice .bad role="status" {
+            p { (texts.may_not_list) }
+            (advice(texts, remedy))
+        }
+        @if user.permissions.create() { (add_button(texts)) }
+    };
+    respond(user.context, StatusCode::FORBIDDEN, texts.menu_keys, &body)
 }
 
 fn add_button(texts: &Texts) -> Markup {
     html! { p .actions { a .button .main href="/keys/new" { (texts.add_key) } } }
-}
-
-/// A long word behind a full stop may be a secret; several words are a name.
-fn prefix_of_key(text: &str) -> Option<&str> {
-    let (prefix, secret) = text.trim().split_once('.')?;
-    let is_secret = secret.len() >= 16 && !secret.contains(char::is_whitespace);
-    (is_prefix(prefix) && is_secret).then_some(prefix)
 }
 
 fn if_filtered(texts: &Texts, query: &Form, page: &Page) -> String {
@@ -171,7 +161,7 @@ fn row(texts: &Texts, key: &Key) -> Markup {
         tr {
             th scope="row" { a href=(link::key(&key.prefix)) { (key.name) } " " code { (key.prefix) } }
             td { (badge(texts, &key.status)) }
-            td { (scopes::granted(&key.auth).join(", ")) }
+            td { (auth::granted(&key.auth).join(", ")) }
             td { (key.owner) @if !key.tenant.is_empty() { " · " (key.tenant) } }
             td { @match &key.expires_at { Some(at) => time { (at) }, None => (texts.never) } }
             td {

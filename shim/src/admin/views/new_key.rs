@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use maud::html;
 
-use super::respond;
+use super::layout::respond;
 use crate::admin::context::Authenticated;
 use crate::admin::response::Response;
 

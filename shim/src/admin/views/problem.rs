@@ -4,7 +4,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
 use maud::{Markup, html};
 
-use super::respond;
+use super::layout::respond;
 use crate::admin::context::RequestContext;
 use crate::admin::error::Error;
 use crate::admin::lang::Texts;

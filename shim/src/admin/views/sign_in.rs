@@ -1,26 +1,13 @@
-//! Signing in, and out.
-
-use std::time::Instant;
+//! The form to sign in, and why it is shown again.
 
 use hyper::StatusCode;
-use hyper::header::{self, HeaderValue};
 use maud::{Markup, html};
-use tokio::time::timeout;
-use tracing::{info, warn};
-use zeroize::Zeroizing;
 
+use super::layout::respond;
 use super::problem::advice;
-use super::respond;
 use crate::admin::context::RequestContext;
-use crate::admin::cookies::Cookie;
-use crate::admin::db::membership;
-use crate::admin::error::Error;
 use crate::admin::link;
-use crate::admin::login::Refused;
-use crate::admin::permissions::Permissions;
-use crate::admin::response::{Response, see_other, with_cookie};
-use crate::admin::session::Session;
-use crate::admin::token;
+use crate::admin::response::Response;
 
 /// Why a session is none any more.
 #[derive(Clone, Copy)]
@@ -36,7 +23,7 @@ impl Ended {
     const ALL: [Self; 3] = [Self::Over, Self::Refused, Self::WithoutRights];
 
     /// In an address.
-    fn code(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         match self {
             Self::Over => "1",
             Self::Refused => "refused",
@@ -45,6 +32,7 @@ impl Ended {
     }
 }
 
+/// As it is opened.
 pub fn form(context: &RequestContext) -> Response {
     let (texts, query) = (context.texts, &context.request.query);
     let ended = Ended::ALL.into_iter().find(|ended| ended.code() == query.get("ended"));
@@ -56,6 +44,23 @@ pub fn form(context: &RequestContext) -> Response {
     let said = ended
         .map(|_| html! { @if let Some(why) = why { p { (why) } } p { (texts.session_ended) } });
     show(context, StatusCode::OK, said, query.get("back"))
+}
+
+/// The form again, with what came of it.
+pub fn refused(
+    context: &RequestContext,
+    status: StatusCode,
+    sentence: &str,
+    back: &str,
+) -> Response {
+    show(context, status, Some(html! { p { (sentence) } }), back)
+}
+
+/// For a role that would find nothing here to do.
+pub fn without_permissions(context: &RequestContext, remedy: Option<&str>, back: &str) -> Response {
+    let texts = context.texts;
+    let said = html! { p { (texts.no_rights) } (advice(texts, remedy)) };
+    show(context, StatusCode::FORBIDDEN, Some(said), back)
 }
 
 fn show(
@@ -89,110 +94,4 @@ fn show(
         }
     };
     respond(context, status, texts.sign_in, &body)
-}
-
-/// From a role and its password to a session, by way of Postgres.
-pub async fn sign_in(context: &RequestContext) -> Response {
-    let (texts, request, admin) = (context.texts, &context.request, &context.admin);
-    let role = request.form.get("role");
-    let password = Zeroizing::new(request.form.raw("password").to_owned());
-    let back = link::back(request.form.get("back"));
-    let refuse =
-        |status, sentence: &str| show(context, status, Some(html! { p { (sentence) } }), back);
-    let fail = |error: Error| refuse(error.status(), error.sentence(texts));
-
-    let attempt = match admin.throttle.attempt(request.client, role, Instant::now()) {
-        Ok(attempt) => attempt,
-        Err(wait) => {
-            let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, texts.too_many_attempts);
-            let seconds = HeaderValue::from(wait.as_secs() + 1);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-            return response;
-        }
-    };
-    let Ok(Ok(_turn)) = timeout(admin.request_time, admin.signing_in.acquire()).await else {
-        admin.throttle.succeeded(attempt);
-        return fail(Error::TooSlow);
-    };
-    let connection = match admin.login.sign_in(role, &password, request.client).await {
-        Ok(connection) => connection,
-        Err(Refused::Wrong) => {
-            // Without the role: people type passwords there. Postgres logs it.
-            warn!(client = %request.client, "a sign-in to the admin page was refused");
-            return refuse(StatusCode::FORBIDDEN, texts.wrong_password);
-        }
-        Err(refused) => {
-            // Nothing that was guessed.
-            admin.throttle.succeeded(attempt);
-            return match refused {
-                Refused::NoPasswordAsked => refuse(StatusCode::FORBIDDEN, texts.no_password_asked),
-                Refused::NotHere => refuse(StatusCode::FORBIDDEN, texts.not_this_database),
-                Refused::Failed(error) => fail(error),
-                Refused::Wrong => refuse(StatusCode::FORBIDDEN, texts.wrong_password),
-            };
-        }
-    };
-    // A session is for whoever has something to do here. Nobody else takes up a place, nor signs in time and again.
-    let permissions = timeout(admin.request_time, Permissions::of(&connection)).await;
-    match permissions.unwrap_or(Err(Error::TooSlow)) {
-        Ok(permissions) if permissions.any() => admin.throttle.succeeded(attempt),
-        Ok(_) => {
-            let remedy = membership::remedy(&connection).await;
-            let said = html! { p { (texts.no_rights) } (advice(texts, remedy.as_deref())) };
-            return show(context, StatusCode::FORBIDDEN, Some(said), back);
-        }
-        Err(error) => {
-            admin.throttle.succeeded(attempt);
-            return fail(error);
-        }
-    }
-    // One that was there before is of no more use.
-    end(context);
-    let begun = token::random().and_then(|csrf| {
-        let session = Session::new(role.to_owned(), password, request.client, csrf, connection);
-        admin.sessions.begin(role, session, Instant::now())
-    });
-    match begun {
-        Ok(id) => {
-            info!(role, client = %request.client, "signed in to the admin page");
-            with_cookie(see_other(back), &Cookie::Session.set(&id, request.secure))
-        }
-        Err(error) => super::problem::show(context, error),
-    }
-}
-
-pub fn sign_out(context: &RequestContext) -> Response {
-    end(context);
-    let mut response = see_other("/sign-in");
-    // Nor is there a way back to a page that the browser has kept (W3C, Clear Site Data).
-    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
-    with_cookie(response, &Cookie::Session.remove(context.request.secure))
-}
-
-pub fn end(context: &RequestContext) {
-    if let Some(id) = &context.request.session {
-        context.admin.sessions.end(id);
-    }
-}
-
-/// To where a session begins anew. A form that was sent is lost, which the page says.
-pub fn again(context: &RequestContext, ended: Option<Ended>) -> Response {
-    let here = context.request.here();
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("back", here);
-    if let Some(ended) = ended {
-        query.append_pair("ended", ended.code());
-    }
-    see_other(&format!("/sign-in?{}", query.finish()))
-}
-
-/// Every visitor without one gets a token that the form to sign in has to bring along.
-pub fn with_token(context: &mut RequestContext) -> Result<Option<String>, Error> {
-    if context.request.sign_in.as_deref().is_some_and(token::has_shape) {
-        return Ok(None);
-    }
-    let token = token::random()?;
-    let cookie = Cookie::SignIn.set(&token, context.request.secure);
-    context.request.sign_in = Some(token);
-    Ok(Some(cookie))
 }

@@ -1,56 +1,30 @@
 //! "Test a key": what the keytest answers, and why.
 
-use std::net::IpAddr;
-
 use hyper::StatusCode;
 use maud::{Markup, html};
 
-use super::respond;
+use super::layout::respond;
 use crate::admin::context::Authenticated;
-use crate::admin::error::Error;
 use crate::admin::lang::Texts;
 use crate::admin::response::Response;
 
-pub async fn form(user: &Authenticated<'_>) -> Result<Response, Error> {
-    allowed(user)?;
-    Ok(show(user, &html! {}, None))
+/// What the database said, of what the role may ask it.
+#[derive(Default)]
+pub struct Outcome {
+    /// `None` of a key that is not valid.
+    pub verdict: Option<Option<String>>,
+    pub reason: Option<String>,
 }
 
-pub async fn send(user: &Authenticated<'_>) -> Result<Response, Error> {
-    allowed(user)?;
-    let texts = user.context.texts;
-    let form = &user.context.request.form;
-    let (key, ip, tenant) = (form.get("key"), form.get("ip"), form.get("tenant"));
-    if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
-        return Ok(show(user, &html! {}, Some(texts.ip_wrong)));
-    }
-    let parameters = [Some(key), Some(ip), Some(tenant)];
-    let call = |function: &str, result: &str| {
-        format!("SELECT apikey.{function}($1, nullif($2, '')::inet, $3){result}")
-    };
-    let mut result = html! {};
-    if user.permissions.check() {
-        let verdict = user.connection.text(&call("check_key", "::text"), &parameters).await?;
-        result = html! { (result) (verdict_of(texts, verdict.as_deref())) };
-    }
-    if user.permissions.explain() {
-        let reason = user.connection.text(&call("explain_key", ""), &parameters).await?;
-        result = html! { (result) (reason_of(texts, &reason.unwrap_or_default())) };
-    }
-    Ok(show(user, &result, None))
-}
-
-fn allowed(user: &Authenticated<'_>) -> Result<(), Error> {
-    let may = user.permissions.check() || user.permissions.explain();
-    if may { Ok(()) } else { Err(Error::NotAllowed) }
-}
-
-fn show(user: &Authenticated<'_>, result: &Markup, wrong: Option<&str>) -> Response {
+pub fn show(user: &Authenticated<'_>, outcome: &Outcome, wrong: Option<&str>) -> Response {
     let texts = user.context.texts;
     let form = &user.context.request.form;
     let body = html! {
-        @if !result.clone().into_string().is_empty() {
-            section #result role="status" aria-label=(texts.result) { (result) }
+        @if outcome.verdict.is_some() || outcome.reason.is_some() {
+            section #result role="status" aria-label=(texts.result) {
+                @if let Some(verdict) = &outcome.verdict { (verdict_of(texts, verdict.as_deref())) }
+                @if let Some(reason) = &outcome.reason { (reason_of(texts, reason)) }
+            }
         }
         p { (texts.test_how) }
         form .card method="post" action="/test" {

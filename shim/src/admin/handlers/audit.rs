@@ -1,0 +1,27 @@
+//! The audit trail: of a key, and of all.
+
+use crate::admin::context::Authenticated;
+use crate::admin::db::connection::Connection;
+use crate::admin::db::events;
+use crate::admin::db::key_list::page_number;
+use crate::admin::error::Error;
+use crate::admin::response::Response;
+use crate::admin::views::audit;
+use apikey_format::is_prefix;
+
+/// Of all keys where there is no prefix.
+pub async fn show(
+    user: &Authenticated<'_>,
+    connection: &Connection,
+    prefix: Option<&str>,
+) -> Result<Response, Error> {
+    if prefix.is_some_and(|prefix| !is_prefix(prefix)) {
+        return Err(Error::NotFound);
+    }
+    if !user.permissions.events() {
+        return Err(Error::NotAllowed);
+    }
+    let number = page_number(&user.context.request.query);
+    let page = events::page(connection, &user.permissions.schema, prefix, number).await?;
+    Ok(audit::show(user, prefix, &page))
+}

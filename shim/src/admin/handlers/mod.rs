@@ -1,0 +1,11 @@
+//! What a request does, each page's in a file of its own: from what was asked by way of the database to a view.
+
+pub mod actions;
+pub mod add;
+pub mod audit;
+pub mod edit;
+pub mod key;
+pub mod list;
+mod lookup;
+pub mod sign_in;
+pub mod test;
