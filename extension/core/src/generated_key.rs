@@ -64,8 +64,6 @@ fn push_drawn<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
-    use std::convert::Infallible;
 
     #[test]
     fn debug_shows_no_secret() {
@@ -84,23 +82,24 @@ mod tests {
         }
     }
 
-    /// Every byte once: each of the 62 characters must come up exactly 256 / 62 = 4 times.
+    /// Every byte once, the unfair ones first: each of the 62 characters must come up exactly 256 / 62 = 4 times, and each of
+    /// the 26 letters of a first character 256 / 26 = 9 times.
     #[test]
     fn drawing_is_without_bias() {
-        let mut next = 0..=255;
-        let mut text = String::new();
-        let _: Result<(), Infallible> = push_drawn(&mut text, 248, ALPHANUMERIC, &mut |buffer| {
-            for (byte, value) in buffer.iter_mut().zip(next.by_ref()) {
-                *byte = value;
-            }
-            Ok(())
-        });
-        let mut times = HashMap::new();
-        for character in text.chars() {
-            *times.entry(character).or_insert(0) += 1;
+        for (alphabet, each) in [(ALPHANUMERIC, 4), (UPPER_CASE, 9)] {
+            let mut next = (0..=255).rev();
+            let mut text = String::new();
+            let count = each * alphabet.len();
+            let drawn: Result<_, &str> = push_drawn(&mut text, count, alphabet, &mut |buffer| {
+                buffer.fill_with(|| next.next().unwrap_or(0));
+                Ok(())
+            });
+            assert_eq!(drawn, Ok(()));
+            let times = |character| text.matches(char::from(character)).count();
+            assert!(alphabet.iter().all(|&character| times(character) == each), "{text}");
+            // Not one byte more than there are was asked for.
+            assert_eq!((text.len(), next.next()), (count, None));
         }
-        assert_eq!(times.len(), 62);
-        assert!(times.values().all(|&count| count == 4), "{times:?}");
     }
 
     #[test]
