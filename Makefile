@@ -9,7 +9,7 @@
 #   QUICK=1            make bench in a minute, to see that it works
 #   APIKEY_STATE=DIR   where fetched servers and the cluster of make run live (.state)
 
-.PHONY: help run demo psql test test-majors test-all bench chaos screenshots fuzz lint install clean
+.PHONY: help run demo psql test test-majors test-all bench chaos screenshots fuzz mutants lint install clean
 .NOTPARALLEL:
 
 # A setting given to make reaches the scripts; one that is not given stays unset.
@@ -46,6 +46,9 @@ chaos: ## kill, freeze and starve servers under load (CHAOS_SECONDS=60: for how 
 
 fuzz: ## fuzz the parsers, and the shim with any bytes on a connection
 	@scripts/fuzz
+
+mutants: ## change the rules of keys and the parsers piece by piece, and see whether the tests notice (an hour or more)
+	@scripts/mutants
 
 lint: ## formatting, clippy, shellcheck
 	@scripts/lint
