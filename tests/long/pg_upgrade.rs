@@ -11,7 +11,7 @@ const MAJOR: &str = "SELECT current_setting('server_version_num')::int / 10000";
 fn keys_work_on_after_pg_upgrade() {
     // As scripts/test says: of the major before, or of the same one where there is none.
     let old_server = from_test_script("APIKEY_OLD_PG_CONFIG");
-    let database = Database::in_cluster(Cluster::of_server(&old_server, &[]));
+    let database = Database::in_cluster(Cluster::of_server(&old_server));
     let live =
         database.key("'[\"event\",\"ticket\"]'::jsonb, '10.0.0.0/8', metadata => '{\"a\": 1}'");
     let [revoked, rotated] = [database.key("'event'"), database.key("'event'")];

@@ -24,37 +24,46 @@ impl Cluster {
 
     /// A running one for a test that stops it or changes its settings, which `settings` adds to.
     pub fn private(settings: &[&str]) -> Self {
-        Self::of_server(&from_test_script("PG_CONFIG"), settings)
+        Self::private_in(Path::new("/tmp"), settings)
     }
 
-    /// A private one whose files are in this directory.
+    /// A private one with the extension in `shared_preload_libraries`.
+    pub fn preloaded(settings: &[&str]) -> Self {
+        Self::private(&[&["shared_preload_libraries = 'apikey'"], settings].concat())
+    }
+
+    /// A private one whose files are in this directory. Its data is a copy, which is made sooner than new data.
     pub fn private_in(directory: &Path, settings: &[&str]) -> Self {
-        Self::make(own_directory(directory), &from_test_script("PG_CONFIG"), settings)
+        let template = from_test_script("APIKEY_TEST_TEMPLATE");
+        Self::made_in(directory, "copy", |copy| {
+            copy.args(["0", &template, "fsync = off"]).args(settings);
+        })
     }
 
     /// A private one of the server that this pg_config belongs to.
-    pub fn of_server(pg_config: &str, settings: &[&str]) -> Self {
-        Self::make(own_directory(Path::new("/tmp")), pg_config, settings)
-    }
-
-    fn make((own, directory): (TempDir, PathBuf), pg_config: &str, settings: &[&str]) -> Self {
-        let arguments = [&["0", "fsync = off"], settings].concat();
-        // PG would contradict a PG_CONFIG of another major.
-        let mut init = command("init", &directory);
-        run(init.args(arguments).env("PG_CONFIG", pg_config).env_remove("PG")).success();
-        let cluster = Self { directory, own: Some(own) };
-        cluster.start();
-        cluster
+    pub fn of_server(pg_config: &str) -> Self {
+        Self::made_in(Path::new("/tmp"), "init", |init| {
+            // PG would contradict a PG_CONFIG of another major.
+            init.args(["0", "fsync = off"]).env("PG_CONFIG", pg_config).env_remove("PG");
+        })
     }
 
     /// A running read-only copy that follows this one.
     pub fn standby(&self) -> Self {
-        let (own, directory) = own_directory(Path::new("/tmp"));
-        let primary = self.directory.to_str().unwrap();
-        script("standby", &directory, &[primary]);
-        let standby = Self { directory, own: Some(own) };
-        standby.start();
-        standby
+        Self::made_in(Path::new("/tmp"), "standby", |standby| {
+            standby.arg(&self.directory);
+        })
+    }
+
+    fn made_in(parent: &Path, by: &str, arguments: impl FnOnce(&mut Command)) -> Self {
+        let own = tempfile::Builder::new().prefix("apikey-own.").tempdir_in(parent).unwrap();
+        let directory = own.path().join("cluster");
+        let mut make = command(by, &directory);
+        arguments(&mut make);
+        run(&mut make).success();
+        let cluster = Self { directory, own: Some(own) };
+        cluster.start();
+        cluster
     }
 
     pub fn start(&self) {
@@ -116,12 +125,6 @@ impl Drop for Cluster {
             script("destroy", &self.directory, &[]);
         }
     }
-}
-
-fn own_directory(parent: &Path) -> (TempDir, PathBuf) {
-    let own = tempfile::Builder::new().prefix("apikey-own.").tempdir_in(parent).unwrap();
-    let directory = own.path().join("cluster");
-    (own, directory)
 }
 
 fn script(name: &str, directory: &Path, arguments: &[&str]) {
