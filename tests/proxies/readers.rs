@@ -1,10 +1,11 @@
 //! Services that read paths in their own ways. Each gets the bytes that the proxy sent.
 
-use apikey_tests::{Answer, Proxy, ProxyFiles, free_address, program};
+use crate::front::started;
+use apikey_tests::{Answer, Proxy, ProxyFiles, free_address};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread;
 
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proxies/readers");
@@ -51,14 +52,6 @@ impl Drop for Readers {
             let _ = child.wait();
         }
     }
-}
-
-/// A program that says its port in its first line.
-fn started(name: &str, arguments: &[&str]) -> (Child, u16) {
-    let mut child = program(name, arguments).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (child, line.trim().parse().unwrap())
 }
 
 /// A head with the empty line behind it, or less where the connection ends before.

@@ -1,6 +1,7 @@
 //! Spellings of paths: each is sent, as it stands here, to each proxy, and what passes is read by several services.
 
 use crate::front::Backends;
+use crate::proxies::{self, Variant::AsDeployed, each};
 use crate::readers::{self, Readers};
 use apikey_tests::{Answer, Database, Proxy, Shim};
 use serde_json::Value;
@@ -201,18 +202,23 @@ fn ask(proxy: &Proxy, method: &str, target: &[u8], key: &str) -> Answer {
     Answer::read((&*head).chain(stream.take(length)))
 }
 
-pub fn a_service_gets_what_is_asked_about(start: impl FnOnce(&Backends) -> Proxy) {
+#[test]
+fn a_service_gets_what_is_asked_about() {
+    let readers = Readers::start();
+    each(|kind| try_all_spellings(kind, &readers));
+}
+
+fn try_all_spellings(kind: &proxies::Kind, readers: &Readers) {
     let mut database = Database::new();
     let (event, ticket) = (database.key("'event'"), database.key("'ticket'"));
     let shim = Shim::start_for_auth(&mut database, &["--trusted-proxy", "127.0.0.1"]);
-    let readers = Readers::start();
-    let proxy =
-        start(&Backends { shim: shim.address.to_string(), service: readers.address.clone() });
+    let backends = Backends { shim: shim.address.to_string(), service: readers.address.clone() };
+    let proxy = kind.start(&backends, AsDeployed);
 
     let mut wrong = Vec::new();
     // As long as all six take a line, which a pattern has to get through, too.
     let long = ["/", &"a/".repeat(3500)].concat();
-    for (kind, target) in SPELLINGS.iter().chain([&(Other, long.as_bytes())]) {
+    for (spelling, target) in SPELLINGS.iter().chain([&(Other, long.as_bytes())]) {
         let [with_event, with_ticket] = [&event, &ticket].map(|key| {
             let answer = ask(&proxy, "GET", target, key);
             let read = (answer.status() == 200).then(|| {
@@ -224,7 +230,7 @@ pub fn a_service_gets_what_is_asked_about(start: impl FnOnce(&Backends) -> Proxy
         });
         let sent = String::from_utf8_lossy(target).into_owned();
         let whole = |is_event| (200, Some((sent.clone(), is_event)));
-        let is_right = match kind {
+        let is_right = match spelling {
             Event => {
                 with_event.0 == 200
                     && with_ticket == (403, None)
@@ -244,7 +250,7 @@ pub fn a_service_gets_what_is_asked_about(start: impl FnOnce(&Backends) -> Proxy
             },
         };
         if !is_right {
-            wrong.push(format!("{kind:?} {sent:?}: {with_event:?}, {with_ticket:?}"));
+            wrong.push(format!("{spelling:?} {sent:?}: {with_event:?}, {with_ticket:?}"));
         }
     }
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
