@@ -1,7 +1,8 @@
 //! Nobody is kept out: axe-core's rules, on any page, in both languages, light and dark, and on a phone.
 
 use crate::browser::Browser;
-use crate::venue::Venue;
+use crate::pages::{furnish, pages};
+use apikey_tests::Office;
 use serde_json::Value;
 use std::fs;
 
@@ -39,28 +40,28 @@ fn axe_finds_what_is_wrong_with_a_page() {
 
 /// Each page as somebody meets it: also with mistakes, with a new key, and where there is nothing to see.
 fn each_page(language: &str, mut look: impl FnMut(&Browser, &str)) {
-    let venue = Venue::new(&[]);
-    let prefix = venue.furnish();
+    let office = Office::open_preloaded(&[]);
+    let prefix = furnish(&office);
     let stranger = Browser::new(language);
-    stranger.go(&venue.url("/sign-in"));
+    stranger.go(&office.shim.admin_url("/sign-in"));
     look(&stranger, "/sign-in");
     stranger.write("role", "ada");
     stranger.write("password", "wrong");
     stranger.enter();
     look(&stranger, "/sign-in, refused");
-    venue.try_to_sign_in(&stranger, "eve");
+    stranger.try_to_sign_in(&office, &office.stranger);
     look(&stranger, "/sign-in, without rights");
 
-    let browser = venue.browser_of("ada", language);
-    for page in venue.pages(&prefix) {
+    let browser = Browser::of(&office, &office.ada, language);
+    for page in pages(&office, &prefix) {
         browser.go(&page);
         look(&browser, &page);
     }
     for page in ["/nothing", "/keys/Nobody00", "/keys?page=9999"] {
-        browser.go(&venue.url(page));
+        browser.go(&office.shim.admin_url(page));
         look(&browser, page);
     }
-    browser.go(&venue.url("/keys/new"));
+    browser.go(&office.shim.admin_url("/keys/new"));
     browser.write("ips", "10.0.0.0/33");
     browser.submit();
     look(&browser, "/keys/new, with mistakes");
@@ -70,19 +71,19 @@ fn each_page(language: &str, mut look: impl FnMut(&Browser, &str)) {
     browser.click("[name=create_revoke]");
     browser.submit();
     look(&browser, "a new key");
-    let page = venue.url(&format!("/keys/{prefix}"));
+    let page = office.shim.admin_url(&format!("/keys/{prefix}"));
     browser.go(&page);
-    venue.sql(&format!(
+    office.sql(&format!(
         "UPDATE apikey.key SET name = 'theirs' WHERE prefix = '{prefix}' RETURNING 1"
     ));
     browser.write("name", "mine");
     browser.submit();
     look(&browser, "a key that somebody else changed");
-    browser.go(&venue.url("/test"));
-    browser.write("key", &venue.database.key("'event'"));
+    browser.go(&office.shim.admin_url("/test"));
+    browser.write("key", &office.database.key("'event'"));
     browser.submit();
     look(&browser, "/test, with an answer");
-    venue.sql(&format!("SELECT apikey_revoke('{prefix}', 'lost')"));
+    office.sql(&format!("SELECT apikey_revoke('{prefix}', 'lost')"));
     browser.go(&page);
     look(&browser, "a revoked key");
 }

@@ -25,12 +25,6 @@ impl Browser {
         self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
     }
 
-    /// Sets a cookie for the host of this page, as somebody does who has got hold of one.
-    pub fn add_cookie(&self, name: &str, value: &str) {
-        let cookie = json!({ "url": self.url(), "name": name, "value": value });
-        self.devtools("Network.setCookie", cookie);
-    }
-
     /// Lets the pages of this address use the clipboard, as a person does who is asked.
     pub fn allow_clipboard(&self, url: &str) {
         let permissions = json!(["clipboardReadWrite", "clipboardSanitizedWrite"]);

@@ -1,7 +1,7 @@
 //! Without a mouse, and in the order that the page is read in.
 
 use crate::browser::Browser;
-use crate::venue::Venue;
+use apikey_tests::Office;
 
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
@@ -25,9 +25,9 @@ fn tab_to(browser: &Browser, name: &str) {
 
 #[test]
 fn a_key_is_added_by_keyboard_alone() {
-    let venue = Venue::new(&[]);
+    let office = Office::open(&[]);
     let browser = Browser::new("fr");
-    browser.go(&venue.url("/"));
+    browser.go(&office.shim.admin_url("/"));
     assert_eq!(browser.focus(), "Rôle", "the first field is where one types");
     browser.keys("ada");
     browser.keys(TAB);
@@ -48,14 +48,14 @@ fn a_key_is_added_by_keyboard_alone() {
     tab_to(&browser, "Enregistrer");
     browser.enter();
     let key = browser.text_of("#new-key");
-    assert!(venue.keytest(&key).success().contains(r#""ip_valid":true"#));
+    assert!(office.keytest(&key).success().contains(r#""ip_valid":true"#));
 }
 
 #[test]
 fn the_first_tab_skips_the_menu() {
-    let venue = Venue::new(&[]);
-    let browser = venue.browser_of("ada", "fr");
-    browser.go(&venue.url("/keys/new"));
+    let office = Office::open(&[]);
+    let browser = Browser::of(&office, &office.ada, "fr");
+    browser.go(&office.shim.admin_url("/keys/new"));
     browser.keys(TAB);
     assert_eq!(browser.focus(), "Aller au contenu");
     browser.keys(ENTER);

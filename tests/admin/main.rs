@@ -3,16 +3,10 @@
 mod accessibility;
 mod browser;
 mod devtools;
-mod editing;
 mod guide;
 mod keyboard;
-mod languages;
-mod list;
-mod outages;
 mod page;
+mod pages;
 mod screenshots;
-mod sessions;
 mod strangers;
-mod trying;
 mod typing;
-mod venue;

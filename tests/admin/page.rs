@@ -3,7 +3,6 @@
 use crate::browser::Browser;
 use fantoccini::Locator;
 use fantoccini::elements::Element;
-use serde_json::json;
 
 impl Browser {
     // --- by CSS
@@ -20,10 +19,6 @@ impl Browser {
     #[track_caller]
     pub fn text_of(&self, css: &str) -> String {
         self.wait(self.find(css).text())
-    }
-
-    pub fn texts_of(&self, css: &str) -> Vec<String> {
-        self.all(css).iter().map(|element| self.wait(element.text())).collect()
     }
 
     #[track_caller]
@@ -97,22 +92,11 @@ impl Browser {
         self.type_into(&self.field(label), text);
     }
 
-    /// The option with these words, of the choice with this label.
-    #[track_caller]
-    pub fn choose(&self, label: &str, option: &str) {
-        self.wait(self.field(label).select_by_label(option));
-    }
-
     #[track_caller]
     pub fn tick(&self, label: &str) {
         let field = self.field(label);
         self.wait(field.click());
         assert!(self.wait(field.is_selected()), "{label} is not ticked");
-    }
-
-    #[track_caller]
-    pub fn is_ticked(&self, label: &str) -> bool {
-        self.wait(self.field(label).is_selected())
     }
 
     // --- by keyboard
@@ -151,21 +135,6 @@ impl Browser {
                 .filter(e => e.getBoundingClientRect().right > wide + 1)
                 .slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join(' … ')";
         self.script(script).as_str().unwrap_or_default().to_owned()
-    }
-
-    // --- past the page
-
-    /// Sends a form that the page does not offer, with the token of one that it does.
-    pub fn post(&self, path: &str, fields: &[(&str, &str)]) {
-        let script = "const [path, fields] = arguments;
-            const form = Object.assign(document.createElement('form'), { method: 'post', action: path });
-            fields.push(['csrf', document.querySelector('[name=csrf]').value]);
-            for (const [name, value] of fields)
-                form.append(Object.assign(document.createElement('input'), { name, value }));
-            document.body.append(form);
-            form.submit()";
-        let arguments = vec![json!(path), json!(fields)];
-        self.turning(|| drop(self.wait(self.client.execute(script, arguments))));
     }
 }
 

@@ -2,7 +2,8 @@
 //! test: it asserts nothing but that the pages are there.
 
 use crate::browser::Browser;
-use crate::venue::Venue;
+use crate::pages::furnish;
+use apikey_tests::Office;
 use base64::Engine;
 use serde_json::json;
 use std::path::Path;
@@ -26,9 +27,9 @@ impl Browser {
 fn screenshots() {
     let directory = apikey_tests::from_test_script("APIKEY_SCREENSHOTS");
     for language in ["fr", "en"] {
-        let venue = Venue::new(&[]);
-        let prefix = venue.furnish();
-        let key = venue.sql("SELECT apikey_create('Kiosk', 'event', '192.0.2.1')");
+        let office = Office::open_preloaded(&[]);
+        let prefix = furnish(&office);
+        let key = office.sql("SELECT apikey_create('Kiosk', 'event', '192.0.2.1')");
         let browser = Browser::new(language);
         let shoot = |name: &str, height: u32| {
             browser.set_size(if name == "phone" { 390 } else { 1000 }, height);
@@ -42,11 +43,11 @@ fn screenshots() {
                 assert!(size < LARGEST, "{file} has {size} bytes");
             }
         };
-        browser.go(&venue.url("/sign-in"));
+        browser.go(&office.shim.admin_url("/sign-in"));
         shoot("sign-in", 540);
-        venue.sign_in(&browser, "ada");
+        browser.sign_in(&office, &office.ada);
         shoot("list", 700);
-        browser.go(&venue.url("/keys/new"));
+        browser.go(&office.shim.admin_url("/keys/new"));
         browser.write("name", "Guichet");
         browser.click("[name=scope][value=event]");
         browser.write("ips", "12.34.56.78");
@@ -54,18 +55,18 @@ fn screenshots() {
         shoot("add", 940);
         browser.submit();
         shoot("new-key", 540);
-        browser.go(&venue.url(&format!("/keys/{prefix}")));
+        browser.go(&office.shim.admin_url(&format!("/keys/{prefix}")));
         shoot("key", 700);
-        browser.go(&venue.url(&format!("/keys/{prefix}/events")));
+        browser.go(&office.shim.admin_url(&format!("/keys/{prefix}/events")));
         shoot("key-trail", 420);
-        browser.go(&venue.url("/events"));
+        browser.go(&office.shim.admin_url("/events"));
         shoot("trail", 700);
-        browser.go(&venue.url("/test"));
+        browser.go(&office.shim.admin_url("/test"));
         browser.write("key", &key);
         browser.write("ip", "192.0.2.2");
         browser.submit();
         shoot("test", 700);
-        browser.go(&venue.url("/keys"));
+        browser.go(&office.shim.admin_url("/keys"));
         shoot("phone", 844);
     }
 }

@@ -1,12 +1,13 @@
 //! What a form says before it is sent. The same is said again, to whoever has no scripts, when it is sent.
 
-use crate::venue::Venue;
+use crate::browser::Browser;
+use apikey_tests::Office;
 
 #[test]
 fn what_is_no_address_is_said_while_it_is_typed() {
-    let venue = Venue::new(&[]);
-    let browser = venue.browser_of("ada", "en");
-    browser.go(&venue.url("/keys/new"));
+    let office = Office::open(&[]);
+    let browser = Browser::of(&office, &office.ada, "en");
+    browser.go(&office.shim.admin_url("/keys/new"));
     let said = || browser.text_of("#ips-said");
     for (typed, wrong) in [
         ("12.34.56.78", ""),

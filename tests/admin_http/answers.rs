@@ -1,7 +1,6 @@
 //! What every answer says to the browser, and what is where.
 
-use crate::office::Office;
-use apikey_tests::short_run;
+use apikey_tests::{Office, short_run};
 use std::io::Write;
 use std::net::TcpStream;
 

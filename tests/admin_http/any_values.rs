@@ -1,7 +1,6 @@
 //! Keys that the table takes and nobody would type: listed, shown and changed like any other.
 
-use crate::office::{Office, Visitor};
-use apikey_tests::{Answer, AnyKeys};
+use apikey_tests::{Answer, AnyKeys, Office, Visitor};
 
 /// The whole row as SQL sees it.
 fn row(office: &Office, prefix: &str, but_for: &str) -> String {

@@ -1,7 +1,6 @@
 //! Browsers that keep the page waiting, many more than it has places for.
 
-use crate::office::{Office, Visitor};
-use apikey_tests::{Certificate, Login, eventually};
+use apikey_tests::{Certificate, Login, Office, Visitor, eventually};
 use std::io::Write;
 use std::net::TcpStream;
 

@@ -1,7 +1,6 @@
 //! Changing a key, and two people at it.
 
-use crate::office::{Office, Visitor, shown_key};
-use apikey_tests::Answer;
+use apikey_tests::{Answer, Office, Visitor, shown_key};
 
 /// Sends the form as the page has it, with these fields changed.
 fn save(desk: &mut Visitor, prefix: &str, fields: &[(&str, &str)]) -> Answer {
@@ -13,22 +12,42 @@ fn save(desk: &mut Visitor, prefix: &str, fields: &[(&str, &str)]) -> Answer {
 #[test]
 fn two_people_edit_one_key_and_neither_loses_work() {
     let office = Office::open(&[]);
-    let key = office.database.key("'event', owner => 'south'");
+    let key = office.database.key("'event', owner => 'south', ips => '{192.0.2.1}'");
     let (prefix, page) = (&key[..8], format!("/keys/{}", &key[..8]));
-    let (mut one, mut two) = (office.desk_of(&office.ada), office.desk_of(&office.ada));
-    one.get(&page);
-    two.get(&page);
-    let changed = [("name", "by one"), ("auth", "event"), ("owner", "south")];
-    assert_eq!(save(&mut one, prefix, &changed).status(), 303);
-    let also = [("name", "by two"), ("auth", "event"), ("owner", "south"), ("ips", "10.0.0.0/8")];
-    let answer = save(&mut two, prefix, &also);
+    let (mut ada, mut bob) = (office.desk_of(&office.ada), office.desk_of(&office.bob));
+    ada.get(&page);
+    bob.get(&page);
+    let row = || office.sql("SELECT name || allowed_ips::text FROM apikeys");
+    let ips = ("ips", "192.0.2.1");
+    let changed = [("name", "by Ada"), ("auth", "event"), ("owner", "south"), ips];
+    assert_eq!(save(&mut ada, prefix, &changed).status(), 303);
+    assert_eq!(row(), "by Ada{192.0.2.1}");
+    // Bob saw the key as it was before.
+    let also = [("name", "by Bob"), ("auth", "event"), ("owner", "south"), ("ips", "10.0.0.0/8")];
+    let answer = save(&mut bob, prefix, &also);
     assert_eq!(answer.status(), 409);
     assert!(answer.body.contains("Somebody else has changed this key"), "{}", answer.body);
-    assert!(answer.body.contains("In the database: <code>by one</code>"), "{}", answer.body);
-    assert!(answer.body.contains("value=\"by two\"") && answer.body.contains("10.0.0.0/8"));
-    assert_eq!(office.sql("SELECT name FROM apikeys"), "by one");
-    assert_eq!(save(&mut two, prefix, &also).status(), 303, "having seen it");
-    assert_eq!(office.sql("SELECT name || allowed_ips::text FROM apikeys"), "by two{10.0.0.0/8}");
+    assert!(answer.body.contains("In the database: <code>by Ada</code>"), "{}", answer.body);
+    assert!(answer.body.contains("value=\"by Bob\"") && answer.body.contains(">10.0.0.0/8<"));
+    assert_eq!(row(), "by Ada{192.0.2.1}");
+    assert_eq!(save(&mut bob, prefix, &also).status(), 303, "having seen it");
+    assert_eq!(row(), "by Bob{10.0.0.0/8}");
+    let trail = "SELECT string_agg(session_role, ' ' ORDER BY at) FROM apikey_events WHERE action = 'change'";
+    assert_eq!(office.sql(trail), "ada bob");
+}
+
+#[test]
+fn who_edits_a_key_that_was_revoked_meanwhile_is_told() {
+    let office = Office::open(&[]);
+    let key = office.database.key("'event', owner => 'south'");
+    let mut ada = office.desk_of(&office.ada);
+    ada.get(&format!("/keys/{}", &key[..8]));
+    office.sql(&format!("SELECT apikey_revoke('{key}', 'laptop stolen')"));
+    let changed = [("name", "another"), ("auth", "event"), ("owner", "south")];
+    let answer = save(&mut ada, &key[..8], &changed);
+    assert_eq!(answer.status(), 409);
+    assert!(answer.body.contains("laptop stolen"), "{}", answer.body);
+    assert_ne!(office.sql("SELECT name FROM apikeys"), "another");
 }
 
 /// One revokes while the other has the page open: the box must not come to mean the opposite.
@@ -56,6 +75,10 @@ fn the_box_does_only_what_the_page_said() {
     ada.get(&format!("/keys/{}", &new[..8]));
     let renamed =
         [("name", "renamed"), ("auth", "event"), ("owner", "south"), ("create_revoke", "1")];
+    assert!(!ada.page.contains("value=\"1\" checked"), "it is a button, not a state");
+    assert_eq!(save(&mut ada, &new[..8], &renamed[..3]).status(), 303);
+    assert_eq!(office.shim.ask(&new).status(), 200, "without a tick");
+    ada.get(&format!("/keys/{}", &new[..8]));
     assert_eq!(save(&mut ada, &new[..8], &renamed).status(), 303);
     assert_eq!(office.shim.ask(&new).status(), 401);
     let of_new = format!("SELECT name || revoked_by FROM apikeys WHERE prefix = '{}'", &new[..8]);
@@ -141,4 +164,65 @@ fn what_is_wrong_is_said_at_its_field_and_kept() {
         assert!(answer.body.contains("value=\"south\""), "{field}: the rest is kept");
     }
     assert_eq!(office.sql("SELECT count(*) FROM apikeys"), "1");
+}
+
+/// All that is wrong is said at once, and the next try makes the key.
+#[test]
+fn nothing_typed_is_lost() {
+    let office = Office::open(&[]);
+    let mut ada = office.desk_of(&office.ada);
+    ada.get("/keys/new");
+    let once = ada.hidden("once");
+    let wrong = [
+        ("once", once.as_str()),
+        ("auth", "event"),
+        ("ips", "10.0.0.0/33"),
+        ("create_revoke", "1"),
+    ];
+    let answer = ada.post("/keys/new", &wrong);
+    assert_eq!(answer.status(), 422);
+    let said = |field: &str| {
+        let start = format!("id=\"{field}-error\">");
+        answer.body.split_once(&start).unwrap_or_else(|| panic!("{field}: {}", answer.body)).1
+    };
+    assert!(said("ips").split('<').next().unwrap().contains("10.0.0.0/33"), "{}", said("ips"));
+    assert!(!said("name").starts_with('<'));
+    assert!(answer.body.contains(">10.0.0.0/33</textarea>"), "{}", answer.body);
+    assert!(answer.body.contains("name=\"create_revoke\" value=\"1\" checked"), "the tick, too");
+    let once = ada.hidden("once");
+    let right = [
+        ("once", once.as_str()),
+        ("name", "box office"),
+        ("auth", "event"),
+        ("ips", "10.0.0.0/8\n2001:db8::/32"),
+        ("create_revoke", "1"),
+    ];
+    let answer = ada.post("/keys/new", &right);
+    assert_eq!(shown_key(&answer).map(str::len), Some(41), "{}", answer.body);
+    assert_eq!(office.sql("SELECT allowed_ips FROM apikey.key"), "{10.0.0.0/8,2001:db8::/32}");
+}
+
+/// Where the DBA keeps the scopes, one chooses among them.
+#[test]
+fn known_scopes_are_boxes_to_tick() {
+    let office = Office::open(&[]);
+    let scopes = "INSERT INTO apikey.scope VALUES ('event', 'See events'), ('ticket', 'Sell tickets'), ('till', 'Open the till')";
+    office.database.superuser().batch_execute(scopes).unwrap();
+    let mut ada = office.desk_of(&office.ada);
+    ada.get("/keys/new");
+    for (at, scope, label) in [(0, "event", "See events"), (1, "ticket", "Sell tickets")] {
+        let field = format!("id=\"scope-{at}\" type=\"checkbox\" name=\"scope\" value=\"{scope}\"");
+        let label = format!("for=\"scope-{at}\"><code>{scope}</code> {label}</label>");
+        assert!(ada.page.contains(&field) && ada.page.contains(&label), "{}", ada.page);
+    }
+    let once = ada.hidden("once");
+    let fields = [
+        ("once", once.as_str()),
+        ("name", "box office"),
+        ("scope", "event"),
+        ("scope", "ticket"),
+        ("create_revoke", "1"),
+    ];
+    assert_eq!(ada.post("/keys/new", &fields).status(), 200);
+    assert_eq!(office.sql("SELECT auth FROM apikey.key"), r#"["event", "ticket"]"#);
 }

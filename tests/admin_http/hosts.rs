@@ -1,7 +1,6 @@
 //! The names that the page goes by: a browser that was led here under another one gets nothing (DNS rebinding).
 
-use crate::office::Office;
-use apikey_tests::{Answer, Shim};
+use apikey_tests::{Answer, Office, Shim};
 use std::io::Write;
 use std::net::TcpStream;
 

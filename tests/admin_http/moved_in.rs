@@ -1,6 +1,6 @@
 //! Keys of other shapes, which moved in from Django.
 
-use crate::office::Office;
+use apikey_tests::Office;
 
 /// Made by `hashlib.sha512(key.encode()).hexdigest()`, as Django does; here by Postgres.
 fn moved_in(office: &Office, key: &str, name: &str) {

@@ -1,7 +1,6 @@
 //! The owner of the database, who is no superuser and has no right of ours, would have a manager call functions of his.
 
-use crate::office::{Office, Visitor};
-use apikey_tests::{Pgbouncer, Shim, Traps};
+use apikey_tests::{Office, Pgbouncer, Shim, Traps, Visitor};
 use std::fs;
 
 const TRICKS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! A new key is in one answer, and nowhere else.
 
-use crate::office::{Office, shown_key};
+use apikey_tests::{Office, shown_key};
 
 #[test]
 fn a_key_is_shown_once_and_sending_the_form_again_makes_no_other() {
@@ -46,9 +46,7 @@ fn a_key_is_shown_once_and_sending_the_form_again_makes_no_other() {
         tested.body
     );
     assert!(!tested.body.contains(&key[9..]));
-    for log in [office.shim.log(), office.database.cluster.log()] {
-        assert!(!log.contains(&key[9..]));
-    }
+    office.assert_not_logged(&key);
 }
 
 #[test]
@@ -76,7 +74,13 @@ fn rotating_shows_the_new_key_once_and_keeps_the_old_one_for_its_grace() {
     let office = Office::open(&[]);
     let key = office.database.key("'event'");
     let mut ada = office.desk_of(&office.ada);
+    for (action, status) in [("disable", "disabled"), ("enable", "active")] {
+        ada.get(&format!("/keys/{}", &key[..8]));
+        assert_eq!(ada.post(&format!("/keys/{}/{action}", &key[..8]), &[]).status(), 303);
+        assert_eq!(office.sql("SELECT status FROM apikeys"), status);
+    }
     ada.get(&format!("/keys/{}", &key[..8]));
+    assert!(ada.page.contains("<option value=\"86400\">1 day</option>"), "{}", ada.page);
     let once = ada.hidden("once");
     let path = format!("/keys/{}/rotate", &key[..8]);
     assert_eq!(ada.post(&path, &[("once", &once), ("grace", "1 year")]).status(), 400);
@@ -92,6 +96,19 @@ fn rotating_shows_the_new_key_once_and_keeps_the_old_one_for_its_grace() {
     let late = ada.post(&path, &[("once", &other), ("grace", "0")]);
     assert_eq!(late.status(), 409);
     assert!(late.body.contains("cannot") || late.body.contains("any more"), "{}", late.body);
+    assert_eq!(office.sql("SELECT count(*) FROM apikeys"), "2");
+
+    let page = format!("/keys/{}", &new[..8]);
+    // Where one signs in again after the session has ended.
+    let there = ada.get(&format!("{page}/revoke"));
+    assert_eq!(there.header("location"), Some(page.as_str()));
+    ada.get(&page);
+    let lost = [("reason", "laptop stolen")];
+    assert_eq!(ada.post(&format!("{page}/revoke"), &lost).status(), 303);
+    let reason = format!("SELECT revoke_reason FROM apikey.key WHERE prefix = '{}'", &new[..8]);
+    assert_eq!(office.sql(&reason), "laptop stolen");
+    assert_eq!(office.shim.ask(&new).status(), 401);
+    assert!(ada.get(&format!("{page}/events")).body.contains("laptop stolen"));
 }
 
 #[test]
@@ -124,4 +141,42 @@ fn markup_in_a_name_is_text() {
         "{}",
         answer.body
     );
+}
+
+/// The page that tests a key says what the platform's own check says.
+#[test]
+fn a_manager_is_told_why_a_key_is_refused() {
+    let mut office = Office::open(&[]);
+    let mia = office.database.login("mia", "IN ROLE apikey_manager, apikey_checker");
+    let mut mia = office.desk_of(&mia);
+    mia.get("/keys/new");
+    let once = mia.hidden("once");
+    let fields = [
+        ("once", once.as_str()),
+        ("name", "till"),
+        ("auth", "event"),
+        ("ips", "192.0.2.1"),
+        ("create_revoke", "1"),
+    ];
+    let key = shown_key(&mia.post("/keys/new", &fields)).unwrap().to_owned();
+    assert_eq!(
+        office.keytest(&key).success(),
+        r#"{"auth":"event","ip_request":"127.0.0.1","ip_valid":false}"#
+    );
+    let mut outcome = |ip: &str| {
+        mia.get("/test");
+        let answer = mia.post("/test", &[("key", &key), ("ip", ip)]);
+        // Not in an address, and not on the page.
+        assert_eq!(answer.status(), 200);
+        assert!(!answer.body.contains(&key[9..]) && !answer.head.contains(&key[9..]));
+        mia.text()
+    };
+    let good = outcome("192.0.2.1");
+    assert!(good.contains("\"ip_valid\":true"), "{good}");
+    let elsewhere = outcome("192.0.2.2");
+    assert!(elsewhere.contains("\"ip_valid\":false"), "{elsewhere}");
+    office.sql(&format!("SELECT apikey_revoke('{key}')"));
+    let revoked = outcome("192.0.2.1");
+    assert!(revoked.contains("revoked"), "{revoked}");
+    office.assert_not_logged(&key);
 }

@@ -1,8 +1,7 @@
 //! A session is worth what its role is worth now: its connection is replaced again and again by one for which the
 //! role proves itself anew.
 
-use crate::office::{Office, Visitor};
-use apikey_tests::{Answer, Login, eventually};
+use apikey_tests::{Answer, Login, Office, Visitor, eventually};
 use std::collections::BTreeSet;
 
 /// Instead of a minute.
@@ -75,6 +74,18 @@ fn whoever_may_not_log_in_any_more_is_out() {
     let restored = "ALTER ROLE somebody_else RENAME TO {}";
     let renamed = format!("{}_renamed", office.database.name);
     office.database.superuser().batch_execute(&restored.replace("{}", &renamed)).unwrap();
+}
+
+/// Also before its connection is replaced, where Postgres ended that.
+#[test]
+fn whoever_has_another_password_since_signs_in_again() {
+    let office = Office::open(&[]);
+    let mut bob = office.desk_of(&office.bob);
+    office.database.superuser().batch_execute(
+        "ALTER ROLE bob PASSWORD 'another'; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bob'",
+    ).unwrap();
+    let page = end_of(&mut bob);
+    assert!(page.body.contains("no longer lets your role in"), "{}", page.body);
 }
 
 #[test]

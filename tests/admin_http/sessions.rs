@@ -1,7 +1,6 @@
 //! Sessions, as somebody who has the cookie sees them.
 
-use crate::office::Office;
-use apikey_tests::{Certificate, eventually, program, run};
+use apikey_tests::{Certificate, Office, eventually, program, run};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -33,8 +32,19 @@ fn a_session_past_its_end_is_none() {
     let mut ada = office.desk_of(&office.ada);
     ada.get("/keys");
     sleep(Duration::from_millis(1500));
-    assert!(is_out(&ada.post(&format!("/keys/{}/revoke", &key[..8]), &[])), "idle");
+    let answer = ada.post(&format!("/keys/{}/revoke", &key[..8]), &[]);
+    assert!(is_out(&answer), "idle");
     assert_eq!(office.sql("SELECT status FROM apikeys"), "active");
+    // Having signed in again, one is where one was.
+    let page = ada.follow(&answer);
+    assert!(page.body.contains("Your session has ended"), "{}", page.body);
+    // The form's own, behind that of the switch of languages.
+    let back = page.body.rsplit_once("name=\"back\" value=\"").unwrap().1;
+    let back = back.split('"').next().unwrap();
+    let login = [("role", office.ada.role.as_str()), ("password", &office.ada.password)];
+    let answer = ada.post("/sign-in", &[&login[..], &[("back", back)]].concat());
+    let there = format!("/keys/{}/revoke", &key[..8]);
+    assert_eq!((answer.status(), answer.header("location")), (303, Some(there.as_str())));
 
     let mut ada = office.desk_of(&office.ada);
     eventually("it ends, though it is used", || {
@@ -62,6 +72,12 @@ fn the_name_of_a_session_is_new_at_each_sign_in() {
     assert_ne!(ada.cookie("apikey-session"), before);
     assert!(is_out(&thief.ask("/keys", &[])));
     let planted = "0".repeat(64);
+    let mut visitor = office.visitor();
+    visitor.plant("apikey-session", &planted);
+    visitor.get("/sign-in");
+    assert_eq!(visitor.cookie("apikey-session"), format!("apikey-session={planted}"));
+    assert_eq!(visitor.sign_in(&office.ada).status(), 303);
+    assert_ne!(visitor.cookie("apikey-session"), format!("apikey-session={planted}"));
     let cookie = format!("apikey-session={planted}");
     assert!(is_out(&office.visitor().ask("/keys", &["--header", &format!("Cookie: {cookie}")])));
 }
@@ -95,12 +111,11 @@ fn a_role_without_rights_ends_nobodys_session() {
 /// A role with some rights signs in more often than there are places.
 #[test]
 fn who_signs_in_again_and_again_ends_sessions_of_his_own() {
-    let mut office = Office::open(&["--admin-sessions", "4"]);
-    let chester = office.database.login("chester", "IN ROLE apikey_checker");
+    let office = Office::open(&["--admin-sessions", "4"]);
     let mut ada = office.desk_of(&office.ada);
-    let mut his: Vec<_> = (0..21).map(|_| office.desk_of(&chester)).collect();
+    let mut his: Vec<_> = (0..21).map(|_| office.desk_of(&office.chester)).collect();
     let mut audrey = office.desk_of(&office.audrey);
-    his.push(office.desk_of(&chester));
+    his.push(office.desk_of(&office.chester));
     let in_it: Vec<_> = his.iter_mut().map(|desk| !is_out(&desk.get("/test"))).collect();
     assert_eq!(in_it.iter().filter(|is_in| **is_in).count(), 2);
     assert!(in_it[20] && in_it[21], "his last ones");

@@ -1,21 +1,30 @@
 //! Roles that may do less than a manager.
 
-use crate::office::Office;
+use apikey_tests::Office;
 
 /// He may ask whether keys are valid, and nothing else.
 #[test]
 fn a_stranger_reads_a_sentence_and_does_nothing() {
-    let mut office = Office::open(&[]);
-    let checker = office.database.login("chester", "IN ROLE apikey_checker");
+    let office = Office::open(&[]);
     let key = office.database.key("'event'");
     let (prefix, name) = (&key[..8], office.sql("SELECT name FROM apikeys"));
-    let mut stranger = office.desk_of(&checker);
-    for path in ["/keys", "/keys/new", "/events", &format!("/keys/{prefix}")] {
-        let answer = stranger.get(path);
-        assert_eq!(answer.status(), 403, "{path}");
-        assert!(answer.body.contains("Your role may not"), "{path}: {}", answer.body);
-        assert!(!answer.body.contains("permission denied") && !answer.body.contains(&name));
+    let page = format!("/keys/{prefix}");
+    let trail = format!("{page}/events");
+    for (language, sentence) in [("fr", "n’a pas le droit"), ("en", "Your role may not")] {
+        let mut stranger = office.visitor_speaking(language);
+        assert_eq!(stranger.sign_in(&office.chester).status(), 303);
+        for path in ["/keys", "/keys/new", "/events", &page, &trail] {
+            assert_eq!(stranger.get(path).status(), 403, "{path}");
+            let text = stranger.text();
+            assert!(text.contains(sentence), "{path}: {text}");
+            for secret in ["permission denied", "42501", "SELECT", prefix, &name] {
+                assert!(!text.contains(secret), "{path}: {text}");
+            }
+            assert!(!text.contains("API KEY"), "no button that would do nothing");
+        }
     }
+    let mut stranger = office.desk_of(&office.chester);
+    stranger.get("/keys");
     for action in ["", "/revoke", "/disable", "/enable"] {
         assert_eq!(stranger.post(&format!("/keys/{prefix}{action}"), &[]).status(), 403);
     }
@@ -38,9 +47,30 @@ fn an_auditor_sees_and_changes_nothing() {
         assert_eq!(answer.status(), 200, "{path}");
         assert!(!answer.body.contains("ADD API KEY") && !answer.body.contains("Create / Revoke"));
         assert!(answer.body.contains(&key[..8]), "{path}");
+        let main = answer.body.split_once("<main").unwrap().1;
+        let buttons = main.split("<button").skip(1).map(|button| button.split("</button>").next());
+        let buttons: Vec<_> = buttons.flatten().collect();
+        for action in ["Save", "Revoke", "Disable", "Rotate"] {
+            assert!(!buttons.iter().any(|button| button.contains(action)), "{buttons:?}");
+        }
     }
+    let new = audrey.get("/keys/new");
+    assert!(new.status() == 403 && new.body.contains("may not"), "{}", new.body);
     assert_eq!(audrey.post(&format!("{page}/revoke"), &[]).status(), 403);
     assert_eq!(office.sql("SELECT status FROM apikeys"), "active");
+}
+
+#[test]
+fn a_role_without_rights_is_told_so_and_stays_out() {
+    let office = Office::open(&[]);
+    for (language, sentence) in [("en", "may not do anything here"), ("fr", "de rien faire ici")] {
+        let mut visitor = office.visitor_speaking(language);
+        let answer = visitor.sign_in(&office.stranger);
+        assert_eq!(answer.status(), 403);
+        assert!(answer.body.contains(sentence), "{}", answer.body);
+        let location = visitor.get("/keys").header("location").map(str::to_owned);
+        assert!(location.is_some_and(|location| location.starts_with("/sign-in")));
+    }
 }
 
 /// What was done is noted under the role that signed in, with where the person was.
@@ -125,7 +155,7 @@ fn an_older_extension_is_told_apart() {
 fn a_member_who_inherits_nothing_is_told_what_to_run() {
     let mut office = Office::open(&[]);
     let by_attribute = office.database.login("noa", "NOINHERIT IN ROLE apikey_manager");
-    let checks = office.database.login("chester", "NOINHERIT IN ROLE apikey_manager");
+    let checks = office.database.login("checks", "NOINHERIT IN ROLE apikey_manager");
     let far = office.database.login("fay", "");
     let team = office.database.login("team", "NOINHERIT IN ROLE apikey_auditor");
     let grants = format!(

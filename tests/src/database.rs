@@ -99,10 +99,14 @@ impl Database {
         format!("host=127.0.0.1 port={} user={} dbname={}", self.port(), login.role, self.name)
     }
 
-    /// A new role with no rights but those that `attributes` name (`IN ROLE …`, `CREATEDB`).
+    /// A new role with no rights but those that `attributes` name (`IN ROLE …`, `CREATEDB`). Roles are the cluster's: in the
+    /// shared one its name begins with the database's.
     pub fn login(&mut self, name: &str, attributes: &str) -> Login {
-        let login =
-            Login { role: format!("{}_{name}", self.name), password: "correct horse".to_owned() };
+        let role = match self.cluster.is_private() {
+            true => name.to_owned(),
+            false => format!("{}_{name}", self.name),
+        };
+        let login = Login { role, password: "correct horse".to_owned() };
         self.maintenance(&format!(
             "CREATE ROLE {} LOGIN PASSWORD '{}' {attributes}",
             login.role, login.password
@@ -160,6 +164,13 @@ impl Database {
             .env("PGDATABASE", &self.name)
             .env("PGUSER", &self.superuser.role)
             .env("PGPASSWORD", &self.superuser.password))
+    }
+
+    /// Runs a script in psql with these variables, what it shows as columns with bars between them.
+    pub fn run_script(&self, script: &str, variables: &[&str]) -> Output {
+        let variables = variables.iter().flat_map(|variable| ["-v", variable]);
+        let arguments = ["-X", "-A", "-f", script].into_iter().chain(variables);
+        self.client_program("psql", &arguments.collect::<Vec<_>>())
     }
 
     fn maintenance(&self, sql: &str) {

@@ -13,6 +13,7 @@ mod error;
 mod example_shop;
 mod keys;
 mod load;
+mod office;
 mod pgbouncer;
 mod processes;
 mod program;
@@ -21,6 +22,7 @@ mod samples;
 mod shim;
 mod tmpfs;
 mod traps;
+mod visitor;
 mod waiting;
 
 pub use any_key::{AnyKey, AnyKeys};
@@ -33,6 +35,7 @@ pub use error::{Refusal, refused};
 pub use example_shop::ExampleShop;
 pub use keys::{prove, stat, wrong_secret};
 pub use load::{Asked, Load, Seen};
+pub use office::Office;
 pub use pgbouncer::Pgbouncer;
 pub use processes::{Frozen, signal};
 pub use program::{Output, program, run};
@@ -41,6 +44,7 @@ pub use samples::Samples;
 pub use shim::{Answer, Shim, short_run};
 pub use tmpfs::Tmpfs;
 pub use traps::Traps;
+pub use visitor::{Visitor, shown_key};
 pub use waiting::eventually;
 
 /// The key of the published examples: nobody's here.

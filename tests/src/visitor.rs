@@ -1,67 +1,7 @@
-//! A database with the roles of `deploy/roles.sql`, people who have them, the shim with the admin page, and curl.
+//! Somebody who uses the admin page by curl.
 
-use apikey_tests::{Answer, Cluster, Database, Login, Shim, one, program, run};
-use std::path::Path;
+use crate::{Answer, Login, program, run};
 use tempfile::TempDir;
-
-const ROLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql");
-
-pub struct Office {
-    pub shim: Shim,
-    pub database: Database,
-    pub ada: Login,
-    pub audrey: Login,
-    pub stranger: Login,
-}
-
-impl Office {
-    /// In a cluster of its own, since roles are the cluster's.
-    pub fn open(flags: &[&str]) -> Self {
-        let mut database = Database::in_cluster(Cluster::private(&[]));
-        database.client_program("psql", &["-Xq", "-f", ROLES]).success();
-        let ada = database.login("ada", "IN ROLE apikey_manager");
-        let audrey = database.login("audrey", "IN ROLE apikey_auditor");
-        let stranger = database.login("stranger", "");
-        let flags = [&["--admin-listen", "127.0.0.1:0"], flags].concat();
-        let shim = Shim::start_for_auth(&mut database, &flags);
-        Self { shim, database, ada, audrey, stranger }
-    }
-
-    pub fn visitor(&self) -> Visitor {
-        self.visitor_by_proxy(&[])
-    }
-
-    /// Behind a proxy of ours that has TLS.
-    pub fn visitor_by_proxy(&self, header_lines: &[&str]) -> Visitor {
-        let flags = header_lines.iter().flat_map(|line| ["--header", line]);
-        Visitor::new(self.shim.admin_url(""), flags)
-    }
-
-    /// By TLS, trusting this certificate.
-    pub fn visitor_by_tls(&self, certificate: &Path) -> Visitor {
-        let url = format!("https://{}", self.shim.admin_place(""));
-        Visitor::new(url, ["--cacert", certificate.to_str().unwrap()])
-    }
-
-    /// Somebody who has signed in.
-    pub fn desk_of(&self, login: &Login) -> Visitor {
-        let mut visitor = self.visitor();
-        let answer = visitor.sign_in(login);
-        assert_eq!(answer.status(), 303, "{}", answer.body);
-        visitor
-    }
-
-    /// Connections of people to Postgres.
-    pub fn connections(&self) -> String {
-        self.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'apikey-admin%'",
-        )
-    }
-
-    pub fn sql(&self, statement: &str) -> String {
-        one(&mut self.database.superuser(), statement).unwrap_or_default()
-    }
-}
 
 /// curl with a jar for cookies, which brings along what the last form had hidden.
 pub struct Visitor {
@@ -73,7 +13,7 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    fn new<'a>(url: String, flags: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(url: String, flags: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
             url,
             files: tempfile::tempdir().unwrap(),
@@ -92,6 +32,21 @@ impl Visitor {
         let answer = self.ask(path, &[]);
         self.look(&answer);
         answer
+    }
+
+    /// Where an answer leads to.
+    #[track_caller]
+    pub fn follow(&mut self, answer: &Answer) -> Answer {
+        self.get(answer.header("location").unwrap_or_else(|| panic!("{}", answer.head)))
+    }
+
+    /// What is to be read on the last page.
+    pub fn text(&self) -> String {
+        let parts =
+            self.page.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text));
+        let text = parts.collect::<Vec<_>>().join(" ");
+        let signs = [("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+        signs.iter().fold(text, |text, (escaped, sign)| text.replace(escaped, sign))
     }
 
     /// With the token that the last page had.
@@ -129,6 +84,12 @@ impl Visitor {
         let jar = std::fs::read_to_string(self.jar()).unwrap();
         let line = jar.lines().find(|line| line.contains(name)).unwrap();
         format!("{name}={}", line.split('\t').next_back().unwrap())
+    }
+
+    /// Has it send a cookie that somebody else chose.
+    pub fn plant(&self, name: &str, value: &str) {
+        std::fs::write(self.jar(), format!("127.0.0.1\tFALSE\t/\tFALSE\t0\t{name}\t{value}\n"))
+            .unwrap();
     }
 
     /// Another browser that has somehow got hold of the cookies.
