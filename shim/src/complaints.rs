@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use apikey_postgres::log_target;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 use tracing::warn;
 
-use crate::log_target;
 use crate::unavailable::{Kind, Unavailable};
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -60,6 +61,6 @@ impl Complaints {
     }
 
     fn kinds(&self) -> MutexGuard<'_, HashMap<Kind, Unwritten>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -3,31 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apikey_postgres::connect::Connector;
+use apikey_postgres::error::{ends_session, is_of_swapped_session};
+use apikey_postgres::log_target;
 use deadpool::Runtime;
 use deadpool::managed::{BuildError, Object, Pool, QueueMode, Timeouts};
 use scopeguard::ScopeGuard;
 use tokio_postgres::Row;
 use tracing::debug;
 
-use crate::connector::{Connection, Connector};
 use crate::extension_stats::{self, Stats};
-use crate::log_target;
 use crate::members::{Lack, Members};
+use crate::session::{Session, Sessions};
 use crate::statement::{Asked, Pace, Parameters, Question, Statement};
-use crate::unavailable::{Unavailable, ends_session, is_of_swapped_session};
+use crate::unavailable::Unavailable;
 
 /// Connections that somebody ends before they have answered, one after the other: somebody who ends all of them every few
 /// milliseconds, on a busy machine, meets that many hardly ever.
 const SHORT_LIVED: usize = 32;
 
 pub struct Connections {
-    pool: Pool<Connector>,
+    pool: Pool<Sessions>,
 }
 
 impl Connections {
     /// Connects to nothing yet.
     pub fn new(connector: Connector, size: usize, patience: Duration) -> Result<Self, BuildError> {
-        let pool = Pool::builder(connector)
+        let pool = Pool::builder(Sessions(connector))
             .max_size(size)
             // The connection that was used last: its backend has everything at hand.
             .queue_mode(QueueMode::Lifo)
@@ -87,7 +89,7 @@ impl Connections {
         let outcome = tokio::select! {
             biased;
             outcome = query(&connection, questions, pace) => outcome,
-            never = self.pool.manager().doubt(&connection) => match never {},
+            never = self.pool.manager().0.watch_over(&connection) => match never {},
         };
         match &outcome {
             Err(Unavailable::Query(error)) if is_of_swapped_session(error) => {
@@ -102,23 +104,23 @@ impl Connections {
 
 /// Once more, where something else is found than before, if what was found of the extension may have changed since.
 async fn query(
-    connection: &Connection,
+    session: &Session,
     questions: &[Arc<Question>],
     pace: Pace,
 ) -> Result<Vec<Row>, Unavailable> {
-    let known = connection.members();
-    let outcome = query_by(&known, connection, questions, pace).await;
+    let known = session.members();
+    let outcome = query_by(&known, session, questions, pace).await;
     if !outcome.as_ref().is_err_and(Unavailable::may_be_of_members) {
         return outcome;
     }
-    let found = connection.find_members().await.map_err(Unavailable::Query)?;
-    if found == known { outcome } else { query_by(&found, connection, questions, pace).await }
+    let found = session.find_members().await.map_err(Unavailable::Query)?;
+    if found == known { outcome } else { query_by(&found, session, questions, pace).await }
 }
 
 /// The statements go out together, and the server answers one after the other.
 async fn query_by(
     members: &Members,
-    connection: &Connection,
+    session: &Session,
     questions: &[Arc<Question>],
     pace: Pace,
 ) -> Result<Vec<Row>, Unavailable> {
@@ -126,10 +128,8 @@ async fn query_by(
     let questions = || questions.iter().map(Arc::as_ref);
     let (checks, others): (Vec<_>, Vec<_>) = questions().partition(is_check);
     // Both to their end, also when one fails: an answer that nobody waits for stays on the connection.
-    let (checked, authorized) = tokio::join!(
-        run(connection, members, &checks, pace),
-        run(connection, members, &others, pace)
-    );
+    let (checked, authorized) =
+        tokio::join!(run(session, members, &checks, pace), run(session, members, &others, pace));
     let (mut checked, mut authorized) = (checked?.into_iter(), authorized?.into_iter());
     let next = |question| if is_check(&question) { checked.next() } else { authorized.next() };
     Ok(questions().filter_map(next).collect())
@@ -137,7 +137,7 @@ async fn query_by(
 
 /// A row for each, or an error.
 async fn run(
-    connection: &Connection,
+    session: &Session,
     members: &Members,
     questions: &[&Question],
     pace: Pace,
@@ -146,7 +146,7 @@ async fn run(
         return Ok(Vec::new());
     }
     let statement = members.statement(questions, pace).map_err(Unavailable::Lacking)?;
-    let rows = ask(connection, statement, questions).await.map_err(Unavailable::Query)?;
+    let rows = ask(session, statement, questions).await.map_err(Unavailable::Query)?;
     match rows.len() == questions.len() {
         true => Ok(rows),
         false => Err(Unavailable::Lacking(Lack::Changing)),
@@ -154,17 +154,17 @@ async fn run(
 }
 
 async fn ask(
-    connection: &Connection,
+    session: &Session,
     Statement { text, types }: &Statement,
     questions: &[&Question],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     let parameters = Parameters::of(questions);
     let parameters = parameters.all().into_iter().take(types.len());
-    if connection.is_pooled() {
+    if session.is_pooled() {
         // In one message with its parameters, and so in one session.
         let typed: Vec<_> = parameters.zip(types.iter().cloned()).collect();
-        return connection.query_typed(text, &typed).await;
+        return session.query_typed(text, &typed).await;
     }
-    let prepared = connection.prepare_typed_cached(text, types).await?;
-    connection.query(&prepared, &parameters.collect::<Vec<_>>()).await
+    let prepared = session.prepare_typed_cached(text, types).await?;
+    session.query(&prepared, &parameters.collect::<Vec<_>>()).await
 }

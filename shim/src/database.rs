@@ -3,9 +3,10 @@
 
 use std::net::IpAddr;
 use std::slice;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -242,7 +243,7 @@ impl Database {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<Request>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 }
 

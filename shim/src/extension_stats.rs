@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use apikey_postgres::safe_query;
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,7 +11,6 @@ use prometheus_client::registry::Registry;
 use tokio_postgres::{Client, Error};
 
 use crate::metrics::{Label, add};
-use crate::safe_query;
 
 /// The view's name, if there is one and our role may read it, which Postgres asks of the function in it, too. To find
 /// that out by trying would leave an error in the server's log each time.

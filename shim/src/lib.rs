@@ -6,19 +6,12 @@ mod admin;
 pub mod arguments;
 mod auth;
 mod batch;
-mod cannot_connect;
 mod complaints;
 mod connections;
-mod connector;
-mod conninfo;
 mod credentials;
 mod database;
-mod database_host;
-mod database_hosts;
-mod database_settings;
 mod decision;
 mod extension_stats;
-mod greeting;
 mod identity_headers;
 mod keytest;
 mod log;
@@ -28,17 +21,14 @@ mod metrics_server;
 mod observed;
 mod refusal;
 mod routes;
-mod safe_query;
 mod scope;
 mod service_manager;
-mod session_attributes;
-mod session_watch;
+mod session;
 pub mod settings;
 mod slow_places;
 mod statement;
 mod tenant;
 mod tenant_by_host;
-mod tls;
 mod unavailable;
 
 use std::ffi::OsString;
@@ -63,11 +53,10 @@ const EX_USAGE: u8 = 64;
 const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
 
-/// The targets of log lines, beside those of `apikey_http`, by which a filter tells parts apart.
+/// The targets of log lines, beside those of the crates below, by which a filter tells parts apart.
 mod log_target {
     pub const PROGRAM: &str = "apikey_shim";
     pub const ADMIN: &str = "apikey_shim::admin";
-    pub const DATABASE: &str = "apikey_shim::database";
     pub const METRICS: &str = "apikey_shim::metrics";
     /// The lines of requests, which cost as much as a good part of a check, and are asked for.
     pub const REQUEST: &str = "apikey_shim::request";

@@ -34,7 +34,7 @@ const TARGETS: [&str; 7] = [
     log_target::PROGRAM,
     log_target::ADMIN,
     apikey_http::log_target::CONNECTION,
-    log_target::DATABASE,
+    apikey_postgres::log_target::DATABASE,
     log_target::METRICS,
     log_target::REQUEST,
     apikey_http::log_target::SERVER,
@@ -191,7 +191,7 @@ mod tests {
     fn each_line_names_its_target() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut lines = 0;
-        for source in ["src", "http/src"] {
+        for source in ["src", "http/src", "postgres/src"] {
             look(&root.join(source), &mut lines);
         }
         assert!(lines > 20, "{lines}");

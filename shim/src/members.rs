@@ -1,9 +1,9 @@
 //! What of the extension our role may call. The extension says itself which functions are its own, and each is called
 //! by its full name: no other function answers for it, whatever its name is and wherever it stands.
 
+use apikey_postgres::safe_query;
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
-use crate::safe_query;
 use crate::statement::{Asked, Pace, Question, Statement};
 
 /// One row for each of them, and one without a name if there is none. In `guard` it says how to see, by the time of a
@@ -81,7 +81,7 @@ impl Members {
         Ok(Self::of(&safe_query::rows(client, FIND).await?))
     }
 
-    /// From rows of `FIND`, and possibly others.
+    /// From rows of `FIND`.
     pub fn of(rows: &[SimpleQueryRow]) -> Self {
         let value =
             |row: &SimpleQueryRow, name| row.try_get(name).ok().flatten().map(str::to_owned);
@@ -98,7 +98,7 @@ impl Members {
             found.map(|(.., call, guard)| make(call, guard))
         };
         Self {
-            has_extension: rows.iter().any(|row| row.try_get("proname").is_ok()),
+            has_extension: !rows.is_empty(),
             check: CHECKS.into_iter().find_map(|wanted| find(wanted, Statement::check)),
             check_without_tenant: find(CHECK_WITHOUT_TENANT, Statement::check_without_tenant),
             authorize: DECISIONS.into_iter().find_map(|wanted| find(wanted, Statement::authorize)),

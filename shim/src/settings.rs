@@ -12,6 +12,8 @@ use apikey_http::listen::ListenAddress;
 use apikey_http::peer::PeerSet;
 use apikey_http::tls::ServerTls;
 use apikey_http::trusted_proxies::TrustedProxies;
+use apikey_postgres::config::{Options, connector, password, without_login};
+use apikey_postgres::connect::Connector;
 use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 
@@ -19,10 +21,8 @@ use crate::admin::{self, Hosts, Lifetimes, Login};
 use crate::arguments::Arguments;
 use crate::complaints::Complaints;
 use crate::connections::Connections;
-use crate::connector::Connector;
 use crate::credentials::KeyHeader;
 use crate::database::{Database, Limits};
-use crate::database_settings::{Times, connector, password};
 use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
 use crate::routes::App;
@@ -177,13 +177,11 @@ fn admin(
     }
     let hosts = of("admin-host", Hosts::parse(items(&arguments.admin_host)))?;
     let Some(listen) = arguments.admin_listen else { return Ok(None) };
-    let times = Times { connect: arguments.connect_timeout, request: arguments.request_timeout };
-    let connector = of("database", connector(&arguments.database, &times))?;
-    let Connector { config, tls: to_database, .. } = connector;
+    let Connector { config, tls: to_database, .. } = connector_of(arguments)?;
     Ok(Some(admin::Settings {
         listen,
         tls,
-        login: Login::new(&config, to_database, arguments.request_timeout),
+        login: Login::new(without_login(&config), to_database, arguments.request_timeout),
         proxies: proxies(arguments)?,
         hosts,
         lifetimes: Lifetimes {
@@ -200,9 +198,17 @@ fn admin(
     }))
 }
 
+fn connector_of(arguments: &Arguments) -> Result<Connector, Invalid> {
+    let options = Options {
+        application_name: "apikey-shim",
+        connect_timeout: arguments.connect_timeout,
+        request_timeout: arguments.request_timeout,
+    };
+    of("database", connector(&arguments.database, &options))
+}
+
 fn database(arguments: &Arguments) -> Result<Arc<Database>, Invalid> {
-    let times = Times { connect: arguments.connect_timeout, request: arguments.request_timeout };
-    let mut connector = of("database", connector(&arguments.database, &times))?;
+    let mut connector = connector_of(arguments)?;
     let config = &mut connector.config;
     if let Some(path) = arguments.database_password_file.as_deref() {
         let password = password(path, config.get_password().is_some());

@@ -3,9 +3,10 @@
 //! processors that others need.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{
     AcquireError, Mutex as Turns, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch,
 };
@@ -103,7 +104,7 @@ impl SlowPlaces {
     }
 
     fn prefixes(&self) -> MutexGuard<'_, HashMap<String, Prefix>> {
-        self.prefixes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.prefixes.lock()
     }
 }
 

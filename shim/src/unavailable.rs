@@ -1,14 +1,13 @@
 //! Why there is no verdict. For the log; a client only learns that there is none.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
+use apikey_postgres::error::{ConnectError, describe, is_stale};
 use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::cannot_connect::CannotConnect;
 use crate::members::Lack;
 
 /// What an operator would look at first.
@@ -54,7 +53,7 @@ pub enum Unavailable {
     Crowded,
     /// So many secrets of this prefix wait for a slow hash that another is not let in, or did not come to it.
     Hashing(String),
-    Pool(PoolError<CannotConnect>),
+    Pool(PoolError<ConnectError>),
     Query(Error),
     /// The database or the role lacks what is asked.
     Lacking(Lack),
@@ -108,36 +107,16 @@ impl Unavailable {
         }
     }
 
-    /// The connection was of the past: closed by a restart of the server, or its session was swapped, or ended as soon
-    /// as it was there. A new connection may well get an answer.
+    /// The connection was of the past, or was ended as soon as it was there. A new one may well get an answer.
     pub fn is_stale(&self) -> bool {
         match self {
-            Self::Query(error) => match error.code() {
-                Some(_) => ends_session(error) || is_of_swapped_session(error),
-                None => error.is_closed() || is_io(error),
-            },
+            Self::Query(error) => is_stale(error),
             Self::Pool(PoolError::Backend(cause)) => cause.is_of_ended_session(),
             _ => false,
         }
     }
 }
 
-/// Anything that is no ordinary error of a statement: below SQL, or the server's or a pooler's last word.
-pub fn ends_session(error: &Error) -> bool {
-    error.as_db_error().is_none_or(|error| ["FATAL", "PANIC"].contains(&error.severity()))
-}
-
-/// A prepared statement is not there, or another one of its name is: a pooler has changed the session under us.
-pub fn is_of_swapped_session(error: &Error) -> bool {
-    let swaps = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT];
-    error.code().is_some_and(|code| swaps.contains(code))
-}
-
-fn is_io(error: &Error) -> bool {
-    error.source().is_some_and(|cause| cause.is::<std::io::Error>())
-}
-
-/// Without what a statement or a row held: SQLSTATE and message, but no detail, hint or context.
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -172,17 +151,4 @@ impl fmt::Display for Unavailable {
             ),
         }
     }
-}
-
-pub fn describe(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if let Some(database) = error.as_db_error() {
-        return write!(f, "{} (SQLSTATE {})", database.message(), database.code().code());
-    }
-    write!(f, "{error}")?;
-    let mut source = error.source();
-    while let Some(cause) = source {
-        write!(f, ": {cause}")?;
-        source = cause.source();
-    }
-    Ok(())
 }

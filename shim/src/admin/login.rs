@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::admin::db::connection::Connection;
@@ -33,18 +33,9 @@ pub enum Refused {
 }
 
 impl Login {
-    /// Where the shim's role goes, without what is the shim's alone.
-    pub fn new(config: &Config, tls: MakeRustlsConnect, timeout: Duration) -> Self {
-        let mut config = without_login(config);
-        let hosts = config.get_hosts().len() as u32;
-        if hosts > 1 {
-            // Keys are managed on the primary: a standby would refuse every change.
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-            // One that is silent leaves time for the others.
-            let each = timeout / (hosts + 1);
-            let given = config.get_connect_timeout().copied().unwrap_or(each);
-            config.connect_timeout(given.min(each));
-        }
+    /// Where the shim's role goes, without its login.
+    pub fn new(mut config: Config, tls: MakeRustlsConnect, timeout: Duration) -> Self {
+        find_primary(&mut config, timeout);
         Self { config, tls, timeout }
     }
 
@@ -90,40 +81,16 @@ impl Login {
     }
 }
 
-/// The way to the database, and nothing that says or proves who comes. A password cannot be taken out of a `Config`.
-fn without_login(shims: &Config) -> Config {
-    let mut config = Config::new();
-    for host in shims.get_hosts() {
-        match host {
-            Host::Tcp(name) => config.host(name),
-            Host::Unix(path) => config.host_path(path),
-        };
+/// Of several servers, the one on which keys are managed: a standby would refuse every change.
+fn find_primary(config: &mut Config, timeout: Duration) {
+    let hosts = config.get_hosts().len() as u32;
+    if hosts > 1 {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        // One that is silent leaves time for the others.
+        let each = timeout / (hosts + 1);
+        let given = config.get_connect_timeout().copied().unwrap_or(each);
+        config.connect_timeout(given.min(each));
     }
-    for address in shims.get_hostaddrs() {
-        config.hostaddr(*address);
-    }
-    for port in shims.get_ports() {
-        config.port(*port);
-    }
-    // What libpq assumes, too: a database named like the role, which here is the shim's.
-    if let Some(name) = shims.get_dbname().or(shims.get_user()) {
-        config.dbname(name);
-    }
-    if let Some(limit) = shims.get_connect_timeout() {
-        config.connect_timeout(*limit);
-    }
-    if let Some(limit) = shims.get_tcp_user_timeout() {
-        config.tcp_user_timeout(*limit);
-    }
-    config
-        .ssl_mode(shims.get_ssl_mode())
-        .ssl_negotiation(shims.get_ssl_negotiation())
-        .channel_binding(shims.get_channel_binding())
-        .load_balance_hosts(shims.get_load_balance_hosts())
-        .target_session_attrs(shims.get_target_session_attrs())
-        .keepalives(shims.get_keepalives())
-        .keepalives_idle(shims.get_keepalives_idle());
-    config
 }
 
 fn refused(error: &tokio_postgres::Error) -> Refused {
@@ -146,36 +113,18 @@ fn said_by_driver(error: &tokio_postgres::Error, words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conninfo::SslParameters;
-    use crate::tls;
 
     #[test]
     fn of_several_servers_the_primary_is_found_in_time() {
-        let login = |text: &str| {
-            let (tls, _) = tls::connector(SslParameters::default()).unwrap();
-            Login::new(&text.parse().unwrap(), tls, Duration::from_secs(6)).config
+        let found = |text: &str| {
+            let mut config = text.parse().unwrap();
+            find_primary(&mut config, Duration::from_secs(6));
+            config
         };
-        let of_two = login("host=a,b connect_timeout=60 sslmode=disable");
+        let of_two = found("host=a,b connect_timeout=60 sslmode=disable");
         assert_eq!(of_two.get_connect_timeout(), Some(&Duration::from_secs(2)));
         assert_eq!(of_two.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
-        let of_one = login("host=a sslmode=disable");
+        let of_one = found("host=a sslmode=disable");
         assert_eq!(of_one.get_target_session_attrs(), TargetSessionAttrs::Any);
-    }
-
-    #[test]
-    fn the_shims_own_login_stays_behind() {
-        let shims: Config = "host=a,/run port=1,2 user=shim password=secret dbname=d \
-                             connect_timeout=3 options='-c role=x' target_session_attrs=read-write"
-            .parse()
-            .unwrap();
-        let config = without_login(&shims);
-        assert_eq!((config.get_user(), config.get_password()), (None, None));
-        assert_eq!(config.get_options(), None);
-        assert_eq!(config.get_hosts(), shims.get_hosts());
-        assert_eq!(config.get_ports(), [1, 2]);
-        assert_eq!(config.get_dbname(), Some("d"));
-        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(3)));
-        let shims: Config = "host=a user=shim".parse().unwrap();
-        assert_eq!(without_login(&shims).get_dbname(), Some("shim"));
     }
 }

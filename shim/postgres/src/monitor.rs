@@ -7,12 +7,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{Connection, Socket};
 use tracing::{debug, warn};
 
-use crate::database_host::Host;
+use crate::host::Host;
 use crate::log_target;
-use crate::session_attributes::{Attributes, Wanted};
+use crate::session_attrs::{Attributes, Wanted};
 
 /// Until the connection closes, or the server becomes what is not wanted.
-pub async fn watch<T>(mut connection: Connection<Socket, T>, wanted: Wanted, host: &Host)
+pub async fn run<T>(mut connection: Connection<Socket, T>, wanted: Wanted, host: &Host)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {

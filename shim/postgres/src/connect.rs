@@ -3,28 +3,27 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::io;
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use rand::seq::SliceRandom;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{debug, info, warn};
 
-use crate::cannot_connect::{CannotConnect, Refusal};
-use crate::database_host::Host;
-use crate::database_hosts::Hosts;
-use crate::greeting::Greeting;
+use crate::error::{ConnectError, HostError};
+use crate::host::Host;
+use crate::hosts::Hosts;
 use crate::log_target;
-use crate::members::Members;
-use crate::session_attributes::Wanted;
-use crate::session_watch::watch;
+use crate::monitor;
+use crate::pooler_probe::Probe;
+use crate::session_attrs::Wanted;
 
 /// A server that has not answered for so long may be dead. Together with `connect_timeout`, three quarters
 /// of a second by default.
@@ -33,44 +32,44 @@ const DOUBT: Duration = Duration::from_millis(250);
 /// How servers are connected to.
 pub struct Connector {
     pub config: Config,
-    pub hosts: Hosts,
-    pub wanted: Wanted,
     pub tls: MakeRustlsConnect,
+    pub(crate) hosts: Hosts,
+    pub(crate) wanted: Wanted,
     /// For each address, from the first packet until it can be asked.
-    pub connect_timeout: Duration,
-    pub statement_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
 }
 
 pub struct Connection {
     client: ClientWrapper,
     host: Arc<Host>,
     is_pooled: bool,
-    members: Mutex<Arc<Members>>,
 }
 
-impl Manager for Connector {
-    type Type = Connection;
-    type Error = CannotConnect;
+/// A connection, and the rows of the statements that it was asked first.
+type Connected = (Connection, Vec<SimpleQueryRow>);
 
-    async fn create(&self) -> Result<Connection, CannotConnect> {
-        let mut passed_over = CannotConnect(Vec::new());
+impl Connector {
+    /// Asks the statements `first` in the message in which it asks what server it is.
+    pub async fn connect(&self, first: &str) -> Result<Connected, ConnectError> {
+        let mut passed_over = ConnectError(Vec::new());
         let mut hosts = self.hosts.in_order();
         for wanted in self.wanted.in_turn() {
             let mut unsuitable = Vec::new();
             for host in hosts {
-                match self.visit(&host, *wanted).await {
-                    Ok(connection) => {
+                match self.try_host(&host, *wanted, first).await {
+                    Ok(connected) => {
                         if !passed_over.0.is_empty() {
                             info!(target: log_target::DATABASE, %host, %passed_over, "connected");
                         }
-                        return Ok(connection);
+                        return Ok(connected);
                     }
-                    Err(refusal) => {
+                    Err(error) => {
                         let name = host.to_string();
-                        if matches!(refusal, Refusal::Unsuitable(_)) {
+                        if matches!(error, HostError::Unsuitable(_)) {
                             unsuitable.push(host);
                         }
-                        passed_over.0.push((name, refusal));
+                        passed_over.0.push((name, error));
                     }
                 }
             }
@@ -79,84 +78,75 @@ impl Manager for Connector {
         Err(passed_over)
     }
 
-    /// Asks nothing: a connection that is known to be closed is replaced, and one that closes under a question is asked again.
-    async fn recycle(
+    async fn try_host(
         &self,
-        connection: &mut Connection,
-        _: &Metrics,
-    ) -> RecycleResult<CannotConnect> {
-        if connection.is_closed() {
-            return Err(RecycleError::message("closed"));
-        }
-        Ok(())
-    }
-}
-
-impl Connector {
-    async fn visit(&self, host: &Arc<Host>, wanted: Wanted) -> Result<Connection, Refusal> {
+        host: &Arc<Host>,
+        wanted: Wanted,
+        first: &str,
+    ) -> Result<Connected, HostError> {
         let limit = self.connect_timeout;
         let mut addresses = match timeout(limit, host.addresses()).await {
-            Ok(found) => found.map_err(Refusal::Unknown)?,
-            Err(_) => return Err(Refusal::Silent(limit)),
+            Ok(found) => found.map_err(HostError::Unresolved)?,
+            Err(_) => return Err(HostError::TimedOut(limit)),
         };
         if self.hosts.are_at_random() {
             addresses.shuffle(&mut rand::rng());
         }
-        let mut outcome = Err(Refusal::Unknown(std::io::ErrorKind::NotFound.into()));
+        let mut outcome = Err(HostError::Unresolved(io::ErrorKind::NotFound.into()));
         for address in addresses {
-            let attempt = timeout(limit, self.connect(host, address, wanted)).await;
-            outcome = attempt.unwrap_or(Err(Refusal::Silent(limit)));
+            let attempt = timeout(limit, self.try_address(host, address, wanted, first)).await;
+            outcome = attempt.unwrap_or(Err(HostError::TimedOut(limit)));
             if outcome.is_ok() {
                 break;
             }
         }
         match &outcome {
-            Err(Refusal::Silent(_)) => host.is_silent(),
+            Err(HostError::TimedOut(_)) => host.is_silent(),
             _ => host.answers(),
         }
         outcome
     }
 
-    async fn connect(
+    async fn try_address(
         &self,
         host: &Arc<Host>,
         address: Option<IpAddr>,
         wanted: Wanted,
-    ) -> Result<Connection, Refusal> {
-        let greeting = Greeting::new(self.statement_timeout);
+        first: &str,
+    ) -> Result<Connected, HostError> {
+        let probe = Probe::new(self.statement_timeout);
         let mut config = host.config(&self.config, address);
-        config.options(greeting.options(self.config.get_options()));
+        config.options(probe.options(self.config.get_options()));
         let mut connected = config.connect(self.tls.clone()).await;
         if connected.as_ref().is_err_and(is_refusal_of_options) {
             debug!(target: log_target::DATABASE, %host, "connecting without options of our own");
             connected = host.config(&self.config, address).connect(self.tls.clone()).await;
         }
-        let (client, connection) = connected.map_err(Refusal::of)?;
+        let (client, connection) = connected.map_err(HostError::of)?;
         let end = host.until_end();
         let name = host.clone();
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = watch(connection, wanted, &name) => {}
+                () = monitor::run(connection, wanted, &name) => {}
                 () = end => {}
             }
         });
         // From here on the connection ends with its client, whatever it waits for.
         let client = ClientWrapper::new(client, task);
-        let reply = greeting.exchange(&client).await.map_err(Refusal::of)?;
+        let reply = probe.ask(&client, first).await.map_err(HostError::of)?;
         match wanted.objection(reply.attributes) {
-            Some(objection) => Err(Refusal::Unsuitable(objection)),
-            None => Ok(Connection {
-                client,
-                host: host.clone(),
-                is_pooled: !reply.is_direct,
-                members: Mutex::new(Arc::new(reply.members)),
-            }),
+            Some(objection) => Err(HostError::Unsuitable(objection)),
+            None => {
+                let is_pooled = !reply.is_direct;
+                Ok((Connection { client, host: host.clone(), is_pooled }, reply.further))
+            }
         }
     }
 
-    /// Runs beside a question, and never returns. Where there is another server to go to, one that takes long to answer is
-    /// asked for a sign of life: a new connection. If there is none in time, all its connections are ended.
-    pub async fn doubt(&self, connection: &Connection) -> Infallible {
+    /// Runs beside a question, and never returns. Where there is another server to go to, one that takes
+    /// long to answer is asked for a sign of life: a new connection. If there is none in time, all its
+    /// connections are ended.
+    pub async fn watch_over(&self, connection: &Connection) -> Infallible {
         if self.hosts.len() == 1 {
             return pending().await;
         }
@@ -168,10 +158,10 @@ impl Connector {
             }
             // Also if the answer comes meanwhile, and this is dropped.
             let _looked = scopeguard::guard(host, |host| host.has_looked());
-            if let Err(refusal) = self.visit(host, self.wanted).await
-                && !refusal.is_answer()
+            if let Err(error) = self.try_host(host, self.wanted, "").await
+                && !error.is_answer()
             {
-                warn!(target: log_target::DATABASE, %host, %refusal, "leaving a server that does not answer");
+                warn!(target: log_target::DATABASE, %host, %error, "leaving a server that does not answer");
                 host.end_connections();
             }
         }
@@ -190,18 +180,6 @@ impl Connection {
     /// Whether the next statement may meet another session of the server's.
     pub fn is_pooled(&self) -> bool {
         self.is_pooled || self.host.is_pooler()
-    }
-
-    /// What can be asked here, as it was found last.
-    pub fn members(&self) -> Arc<Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Finds it again: somebody may have installed, replaced or granted something meanwhile.
-    pub async fn find_members(&self) -> Result<Arc<Members>, tokio_postgres::Error> {
-        let found = Arc::new(Members::find(&self.client).await?);
-        *self.members.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
-        Ok(found)
     }
 
     pub fn turned_out_to_be_pooled(&self) {

@@ -4,15 +4,16 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host as Name;
 use tracing::warn;
 
+use crate::config::copy_config;
 use crate::log_target;
 
 /// How long a server that gave no sign of life is tried after the others.
@@ -65,31 +66,24 @@ impl Host {
         })
     }
 
-    /// The whole string's settings, for this host at this address alone.
+    /// The settings of all of the string, for this host at this address alone.
     pub fn config(&self, all: &Config, address: Option<IpAddr>) -> Config {
-        let mut config = Config::new();
+        let mut config = copy_config(all);
         match &self.name {
             Name::Tcp(name) => config.host(name),
             Name::Unix(path) => config.host_path(path),
         };
         address.map(|address| config.hostaddr(address));
-        config.port(self.port).ssl_mode(all.get_ssl_mode());
-        config.ssl_negotiation(all.get_ssl_negotiation());
-        config.channel_binding(all.get_channel_binding());
-        config.keepalives(all.get_keepalives()).keepalives_idle(all.get_keepalives_idle());
-        all.get_keepalives_interval().map(|interval| config.keepalives_interval(interval));
-        all.get_keepalives_retries().map(|retries| config.keepalives_retries(retries));
-        all.get_tcp_user_timeout().map(|timeout| config.tcp_user_timeout(*timeout));
+        config.port(self.port);
         all.get_user().map(|user| config.user(user));
         all.get_password().map(|password| config.password(password));
-        all.get_dbname().map(|name| config.dbname(name));
         all.get_options().map(|options| config.options(options));
         all.get_application_name().map(|name| config.application_name(name));
         config
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+        self.life.lock()
     }
 
     pub fn is_last(&self) -> bool {

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use tokio_postgres::Config;
 use tokio_postgres::config::LoadBalanceHosts;
 
-use crate::database_host::Host;
+use crate::host::Host;
 
 pub struct Hosts {
     hosts: Vec<Arc<Host>>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use crate::session_attributes::Wanted;
+use crate::session_attrs::Wanted;
 
 /// libpq's `sslmode`, without `allow`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

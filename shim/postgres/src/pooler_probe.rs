@@ -1,5 +1,4 @@
-//! The first words on a new connection: is this a session of our own or a pooler's, what kind of server is it, and
-//! what of the extension may be called?
+//! The first words on a new connection: is this a session of our own or a pooler's, and what kind of server is it?
 //!
 //! A pooler in transaction mode (pgbouncer, say) hands each statement to a session that others use as well. What is
 //! prepared or set in one session is not there in the next, or is somebody else's of the same name. So whoever connects
@@ -8,16 +7,15 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, SimpleQueryRow};
 
-use crate::members::{self, Members};
 use crate::safe_query;
-use crate::session_attributes::Attributes;
+use crate::session_attrs::Attributes;
 
 /// A setting that is nobody's, and that anybody may set.
 const MARK: &str = "apikey_shim.session";
 
-pub struct Greeting {
+pub struct Probe {
     mark: u64,
     statement_timeout: Duration,
 }
@@ -25,10 +23,11 @@ pub struct Greeting {
 pub struct Reply {
     pub is_direct: bool,
     pub attributes: Attributes,
-    pub members: Members,
+    /// Rows of the further statements.
+    pub further: Vec<SimpleQueryRow>,
 }
 
-impl Greeting {
+impl Probe {
     pub fn new(statement_timeout: Duration) -> Self {
         Self { mark: rand::random(), statement_timeout }
     }
@@ -45,18 +44,19 @@ impl Greeting {
         options.trim_end().to_owned()
     }
 
-    pub async fn exchange(&self, client: &Client) -> Result<Reply, Error> {
-        let question = format!(
+    /// Asks these statements, too, in the same message.
+    pub async fn ask(&self, client: &Client, further: &str) -> Result<Reply, Error> {
+        let statements = format!(
             "SELECT current_setting('{MARK}', true) IS NOT DISTINCT FROM '{}',
                     pg_is_in_recovery(),
-                    current_setting('transaction_read_only') = 'on'; {}",
+                    current_setting('transaction_read_only') = 'on'; {further}",
             self.mark,
-            members::FIND
         );
-        let rows = safe_query::rows(client, &question).await?;
+        let rows = safe_query::rows(client, &statements).await?;
         let is = |column| rows.first().and_then(|row| row.get(column)) == Some("t");
         let attributes = Attributes { is_standby: is(1), is_read_only: is(2) };
-        Ok(Reply { is_direct: is(0), attributes, members: Members::of(&rows) })
+        let is_direct = is(0);
+        Ok(Reply { is_direct, attributes, further: rows.into_iter().skip(1).collect() })
     }
 }
 
@@ -66,13 +66,13 @@ mod tests {
 
     #[test]
     fn ones_own_options_win() {
-        let greeting = Greeting { mark: 7, statement_timeout: Duration::from_secs(5) };
-        let options = greeting.options(Some("-c statement_timeout=1"));
+        let probe = Probe { mark: 7, statement_timeout: Duration::from_secs(5) };
+        let options = probe.options(Some("-c statement_timeout=1"));
         assert_eq!(
             options,
             "-c apikey_shim.session=7 -c search_path=pg_catalog,pg_temp -c statement_timeout=5000 \
              -c statement_timeout=1"
         );
-        assert!(greeting.options(None).ends_with("=5000"));
+        assert!(probe.options(None).ends_with("=5000"));
     }
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use crate::connector::Connector;
+use crate::connect::Connector;
 use crate::conninfo;
-use crate::database_hosts::Hosts;
+use crate::hosts::Hosts;
 use crate::tls;
 
 /// What tokio-postgres assumes for `keepalives_idle`.
@@ -17,17 +18,20 @@ const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
 /// server is left within a second.
 const OF_SEVERAL: Duration = Duration::from_millis(500);
 
-/// How long what may take.
-pub struct Times {
-    /// `None`: by the string, or as it seems fit.
-    pub connect: Option<Duration>,
-    pub request: Duration,
+/// What the string does not say.
+pub struct Options {
+    /// What a session is called if the string gives no name.
+    pub application_name: &'static str,
+    /// How long connecting may take; `None`: by the string, or as it seems fit.
+    pub connect_timeout: Option<Duration>,
+    /// How long a request may take, and with it each statement.
+    pub request_timeout: Duration,
 }
 
 /// No message repeats a part of the string, since any part may be the password.
-pub fn connector(text: &str, times: &Times) -> Result<Connector, String> {
+pub fn connector(text: &str, options: &Options) -> Result<Connector, String> {
     let (rest, taken) = conninfo::split(text)?;
-    let mut config: tokio_postgres::Config = rest.parse().map_err(|error| parse_error(&error))?;
+    let mut config: Config = rest.parse().map_err(|error| parse_error(&error))?;
     let (tls, mode) = tls::connector(taken.ssl)?;
     // Certificates are checked against a name: an address serves as its own.
     if config.get_hosts().is_empty() {
@@ -51,13 +55,14 @@ pub fn connector(text: &str, times: &Times) -> Result<Connector, String> {
     };
     config.ssl_mode(mode);
     let hosts = Hosts::of(&config)?;
-    let connect_timeout = times
-        .connect
+    let request_timeout = options.request_timeout;
+    let connect_timeout = options
+        .connect_timeout
         .or(config.get_connect_timeout().copied())
-        .unwrap_or(if hosts.len() > 1 { OF_SEVERAL } else { times.request })
-        .min(times.request);
-    session(&mut config, times.request);
-    let statement_timeout = times.request;
+        .unwrap_or(if hosts.len() > 1 { OF_SEVERAL } else { request_timeout })
+        .min(request_timeout);
+    session(&mut config, options);
+    let statement_timeout = request_timeout;
     Ok(Connector { config, hosts, wanted: taken.wanted, tls, connect_timeout, statement_timeout })
 }
 
@@ -89,14 +94,50 @@ pub fn password(path: &Path, given_twice: bool) -> Result<Vec<u8>, String> {
     Ok(password)
 }
 
+/// Another `Config` with what concerns the way to any of the servers: neither which ones there are, nor
+/// who comes, nor what a session gets. A `Config` can be added to, and nothing taken out of it.
+pub(crate) fn copy_config(of: &Config) -> Config {
+    let mut config = Config::new();
+    config
+        .ssl_mode(of.get_ssl_mode())
+        .ssl_negotiation(of.get_ssl_negotiation())
+        .channel_binding(of.get_channel_binding())
+        .keepalives(of.get_keepalives())
+        .keepalives_idle(of.get_keepalives_idle());
+    of.get_keepalives_interval().map(|interval| config.keepalives_interval(interval));
+    of.get_keepalives_retries().map(|retries| config.keepalives_retries(retries));
+    of.get_tcp_user_timeout().map(|timeout| config.tcp_user_timeout(*timeout));
+    of.get_dbname().map(|name| config.dbname(name));
+    config
+}
+
+/// The way to the same servers and database, without what says or proves who comes.
+pub fn without_login(of: &Config) -> Config {
+    let mut config = copy_config(of);
+    for host in of.get_hosts() {
+        match host {
+            Host::Tcp(name) => config.host(name),
+            Host::Unix(path) => config.host_path(path),
+        };
+    }
+    of.get_hostaddrs().iter().for_each(|address| _ = config.hostaddr(*address));
+    of.get_ports().iter().for_each(|port| _ = config.port(*port));
+    // What libpq assumes, too: a database named like the role that is left out here.
+    of.get_dbname().or(of.get_user()).map(|name| config.dbname(name));
+    of.get_connect_timeout().map(|limit| config.connect_timeout(*limit));
+    config.load_balance_hosts(of.get_load_balance_hosts());
+    config.target_session_attrs(of.get_target_session_attrs());
+    config
+}
+
 /// What every session of ours has, unless the connection string says otherwise.
-fn session(config: &mut tokio_postgres::Config, request_timeout: Duration) {
+fn session(config: &mut Config, options: &Options) {
     if config.get_application_name().is_none() {
-        config.application_name("apikey-shim");
+        config.application_name(options.application_name);
     }
     // What was sent and is not even acknowledged after this time has been given up by the request that sent it.
     if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(request_timeout);
+        config.tcp_user_timeout(options.request_timeout);
     }
     // Load balancers and NATs forget a silent connection after a few minutes, without telling
     // either end; the default of two hours would leave it in the pool until a request hangs on it.
@@ -109,10 +150,14 @@ fn session(config: &mut tokio_postgres::Config, request_timeout: Duration) {
 mod tests {
     use super::*;
 
-    const TIMES: Times = Times { connect: None, request: Duration::from_secs(5) };
+    const OPTIONS: Options = Options {
+        application_name: "apikey-shim",
+        connect_timeout: None,
+        request_timeout: Duration::from_secs(5),
+    };
 
-    fn parsed(text: &str) -> tokio_postgres::Config {
-        connector(text, &TIMES).unwrap().config
+    fn parsed(text: &str) -> Config {
+        connector(text, &OPTIONS).unwrap().config
     }
 
     #[test]
@@ -127,7 +172,7 @@ mod tests {
         ] {
             assert_eq!(parsed(text).get_ssl_mode(), mode, "{text}");
         }
-        assert!(connector("host=/run,h sslmode=require", &TIMES).is_err());
+        assert!(connector("host=/run,h sslmode=require", &OPTIONS).is_err());
         assert_eq!(parsed("hostaddr=127.0.0.1").get_hosts().len(), 1);
     }
 
@@ -144,7 +189,7 @@ mod tests {
             "postgresql://u:secret@h/d?secret=1",
             "postgresql://u:secret@h/d?sslmode=allow",
         ] {
-            let message = connector(text, &TIMES).err().unwrap();
+            let message = connector(text, &OPTIONS).err().unwrap();
             assert!(!message.contains("secret"), "{text}: {message}");
         }
     }
@@ -152,8 +197,9 @@ mod tests {
     #[test]
     fn connecting_is_bounded() {
         let milliseconds = |text, connect: Option<u64>| {
-            let times = Times { connect: connect.map(Duration::from_millis), ..TIMES };
-            connector(text, &times).unwrap().connect_timeout.as_millis()
+            let connect_timeout = connect.map(Duration::from_millis);
+            let options = Options { connect_timeout, ..OPTIONS };
+            connector(text, &options).unwrap().connect_timeout.as_millis()
         };
         assert_eq!(milliseconds("host=a", None), 5000);
         assert_eq!(milliseconds("host=a,b", None), 500);
@@ -169,5 +215,22 @@ mod tests {
         assert_eq!(config.get_keepalives_idle(), Duration::from_secs(60));
         assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(5)));
         assert_eq!(parsed("host=h application_name=n").get_application_name(), Some("n"));
+    }
+
+    #[test]
+    fn a_login_stays_behind() {
+        let whole: Config = "host=a,/run port=1,2 user=shim password=secret dbname=d \
+                             connect_timeout=3 options='-c role=x' target_session_attrs=read-write"
+            .parse()
+            .unwrap();
+        let config = without_login(&whole);
+        assert_eq!((config.get_user(), config.get_password()), (None, None));
+        assert_eq!(config.get_options(), None);
+        assert_eq!(config.get_hosts(), whole.get_hosts());
+        assert_eq!(config.get_ports(), [1, 2]);
+        assert_eq!(config.get_dbname(), Some("d"));
+        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        let whole: Config = "host=a user=shim".parse().unwrap();
+        assert_eq!(without_login(&whole).get_dbname(), Some("shim"));
     }
 }
