@@ -1,35 +1,18 @@
-//! HTTP in front of `apikey_check` and `apikey_authorize`: settings, a listener, a server, and a clean end.
+//! HTTP in front of `apikey_check` and `apikey_authorize`.
+//!
+//! A request walks one way: `apikey_http` has its connection and calls `api::router`, which makes a
+//! `api::key_request` of it; the question in that goes to `keys::client`, and so by `apikey_postgres` to
+//! the database; the answer comes back as a response. `telemetry` looks on, `config` makes all of it from
+//! flags, and this file begins and ends it. `admin` is a server of its own beside it.
 
 #![forbid(unsafe_code)]
 
 mod admin;
-pub mod arguments;
-mod auth;
-mod batch;
-mod complaints;
-mod connections;
-mod credentials;
-mod database;
-mod decision;
-mod extension_stats;
-mod identity_headers;
-mod keytest;
-mod log;
-mod members;
-mod metrics;
-mod metrics_server;
-mod observed;
-mod refusal;
-mod routes;
-mod scope;
-mod service_manager;
-mod session;
-pub mod settings;
-mod slow_places;
-mod statement;
-mod tenant;
-mod tenant_by_host;
-mod unavailable;
+mod api;
+pub mod config;
+mod keys;
+mod systemd;
+mod telemetry;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -45,22 +28,15 @@ use listenfd::ListenFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
-use crate::arguments::{Arguments, without_secrets};
-use crate::settings::Settings;
+use crate::api::state::App;
+use crate::config::Settings;
+use crate::config::args::{Arguments, without_secrets};
+use crate::telemetry::{log, metrics_server};
 
 // As in BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
 const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
-
-/// The targets of log lines, beside those of the crates below, by which a filter tells parts apart.
-mod log_target {
-    pub const PROGRAM: &str = "apikey_shim";
-    pub const ADMIN: &str = "apikey_shim::admin";
-    pub const METRICS: &str = "apikey_shim::metrics";
-    /// The lines of requests, which cost as much as a good part of a check, and are asked for.
-    pub const REQUEST: &str = "apikey_shim::request";
-}
 
 /// Why the program ends early, and the status that says so.
 struct Failure(u8, String);
@@ -133,18 +109,19 @@ fn start(settings: Settings) -> Result<(), Failure> {
             let listener = listen(address)?;
             let url = format!("{}/metrics", listener.url(false).map_err(internal)?);
             info!(url, "metrics can be read");
-            tokio::spawn(metrics_server::run(listener, app.clone(), log.lost.clone()));
+            let (keys, metrics) = (app.keys.clone(), app.metrics.clone());
+            tokio::spawn(metrics_server::run(listener, keys, metrics, log.lost.clone()));
         }
         let stop = async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            service_manager::stopping();
+            systemd::stopping();
         };
         tokio::spawn(reload(settings.handshake.tls.clone(), hangup));
         let server = Server::new(app, settings.limits, settings.handshake, "--max-connections");
-        service_manager::ready();
+        systemd::ready();
         server.run(listeners, stop).await;
         if let Some(admin) = admin {
             admin.stop().await;
@@ -183,7 +160,7 @@ fn half_of_the_processors() -> usize {
 
 /// Says early whether the database can be used. A server that comes up before its database is no
 /// error: every request tries again.
-async fn greet(app: Arc<routes::App>) {
+async fn greet(app: Arc<App>) {
     match app.can_check().await {
         Ok(()) => info!("the database answers"),
         Err(cause) => warn!(%cause, "the database gives no answer yet; requests get a 503"),

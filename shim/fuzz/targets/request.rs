@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use apikey_http::listen;
 use apikey_http::server::Server;
-use apikey_shim::arguments::Arguments;
-use apikey_shim::settings::Settings;
+use apikey_shim::config::Settings;
+use apikey_shim::config::args::Arguments;
 use libfuzzer_sys::fuzz_target;
 use listenfd::ListenFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Error, Row};
 
-use crate::refusal::Refusal;
+use super::refusal::Refusal;
 
 pub enum Decision {
     Allowed(Identity),

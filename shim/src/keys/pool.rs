@@ -12,21 +12,21 @@ use scopeguard::ScopeGuard;
 use tokio_postgres::Row;
 use tracing::debug;
 
-use crate::extension_stats::{self, Stats};
-use crate::members::{Lack, Members};
-use crate::session::{Session, Sessions};
-use crate::statement::{Asked, Pace, Parameters, Question, Statement};
-use crate::unavailable::Unavailable;
+use super::error::Unavailable;
+use super::members::{Lack, Members};
+use super::query::{Asked, Pace, Parameters, Question, Statement};
+use super::session::{Session, Sessions};
+use super::stats::{self, Stats};
 
 /// Connections that somebody ends before they have answered, one after the other: somebody who ends all of them every few
 /// milliseconds, on a busy machine, meets that many hardly ever.
 const SHORT_LIVED: usize = 32;
 
-pub struct Connections {
+pub struct SessionPool {
     pool: Pool<Sessions>,
 }
 
-impl Connections {
+impl SessionPool {
     /// Connects to nothing yet.
     pub fn new(connector: Connector, size: usize, patience: Duration) -> Result<Self, BuildError> {
         let pool = Pool::builder(Sessions(connector))
@@ -50,7 +50,7 @@ impl Connections {
         let connection = self.pool.get().await.map_err(Unavailable::Pool)?;
         // Who gives up leaves a question on the connection, as in `ask_once`.
         let connection = scopeguard::guard(connection, |used| drop(Object::take(used)));
-        let stats = extension_stats::read(&connection).await.map_err(Unavailable::Query)?;
+        let stats = stats::read(&connection).await.map_err(Unavailable::Query)?;
         drop(ScopeGuard::into_inner(connection));
         Ok(stats)
     }

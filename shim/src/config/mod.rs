@@ -1,6 +1,8 @@
 //! From arguments to everything that the server needs, all of it valid. Each refusal is one
 //! sentence that names the setting.
 
+pub mod args;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,16 +20,14 @@ use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 
 use crate::admin::{self, Hosts, Lifetimes, Login};
-use crate::arguments::Arguments;
-use crate::complaints::Complaints;
-use crate::connections::Connections;
-use crate::credentials::KeyHeader;
-use crate::database::{Database, Limits};
-use crate::log::{self, LogFormat};
-use crate::metrics::Metrics;
-use crate::routes::App;
-use crate::tenant::Tenancy;
-use crate::tenant_by_host;
+use crate::api::credentials::KeyHeader;
+use crate::api::state::App;
+use crate::api::tenant::{Tenancy, by_host};
+use crate::keys::client::{Client, Limits};
+use crate::keys::pool::SessionPool;
+use crate::telemetry::log::{self, LogFormat};
+use crate::telemetry::metrics::Metrics;
+use args::Arguments;
 
 pub struct Settings {
     pub listen: Vec<ListenAddress>,
@@ -92,10 +92,10 @@ impl Settings {
                 cors: cors(&arguments, &key_header)?,
                 key_header,
                 challenge: of("realm", challenge(&arguments.realm))?,
-                database: database(&arguments)?,
+                keys: keys(&arguments)?,
                 tenancy,
-                metrics: Metrics::new(arguments.max_connections, arguments.pool_size),
-                complaints: Arc::new(Complaints::default()),
+                metrics: Arc::new(Metrics::new(arguments.max_connections, arguments.pool_size)),
+                database_errors: Arc::default(),
             },
             admin,
         })
@@ -134,8 +134,7 @@ fn challenge(realm: &str) -> Result<HeaderValue, String> {
 
 /// An empty value is no setting here, too: keys of tenants are then refused, never taken.
 fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
-    let hosts =
-        of("tenant-by-host", tenant_by_host::Hosts::parse(items(&arguments.tenant_by_host)))?;
+    let hosts = of("tenant-by-host", by_host::Hosts::parse(items(&arguments.tenant_by_host)))?;
     match arguments.tenant.as_deref().filter(|tenant| !tenant.is_empty()) {
         None if hosts.is_empty() => Ok(Tenancy::None),
         None => Ok(Tenancy::ByHost(hosts)),
@@ -207,7 +206,7 @@ fn connector_of(arguments: &Arguments) -> Result<Connector, Invalid> {
     of("database", connector(&arguments.database, &options))
 }
 
-fn database(arguments: &Arguments) -> Result<Arc<Database>, Invalid> {
+fn keys(arguments: &Arguments) -> Result<Arc<Client>, Invalid> {
     let mut connector = connector_of(arguments)?;
     let config = &mut connector.config;
     if let Some(path) = arguments.database_password_file.as_deref() {
@@ -220,9 +219,9 @@ fn database(arguments: &Arguments) -> Result<Arc<Database>, Invalid> {
         wait: arguments.pool_wait,
         request: arguments.request_timeout,
     };
-    let connections = Connections::new(connector, limits.connections, limits.request);
-    let connections = of("database", connections.map_err(|error| error.to_string()))?;
-    Ok(Database::new(connections, limits))
+    let pool = SessionPool::new(connector, limits.connections, limits.request);
+    let pool = of("database", pool.map_err(|error| error.to_string()))?;
+    Ok(Client::new(pool, limits))
 }
 
 #[cfg(test)]

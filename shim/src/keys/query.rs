@@ -10,7 +10,7 @@ use tokio_postgres::{Error, Row};
 pub struct Question {
     pub key: String,
     pub client: Option<IpAddr>,
-    /// Empty for none.
+    /// Keys of others are not valid. Empty for none: then only keys that have none are valid.
     pub tenant: String,
     pub asked: Asked,
 }

@@ -8,7 +8,7 @@ use apikey_postgres::error::ConnectError;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use parking_lot::Mutex;
 
-use crate::members::{self, Members};
+use super::members::{self, Members};
 
 /// Opens sessions for a pool.
 pub struct Sessions(pub Connector);

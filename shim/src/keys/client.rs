@@ -1,7 +1,6 @@
 //! One question to Postgres: `apikey_check` or `apikey_authorize`, within a bounded time. First at once, in the company of
 //! others; and once more, alone and in a place for that, if only a slow hash can tell.
 
-use std::net::IpAddr;
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +11,20 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::Row;
 
-use crate::batch::Queue;
-use crate::connections::Connections;
-use crate::decision::Decision;
-use crate::extension_stats::Stats;
-use crate::slow_places::{Crowded, Role, SlowPlaces, Visit};
-use crate::statement::{Asked, Pace, Question};
-use crate::unavailable::Unavailable;
+use super::batch::Queue;
+use super::decision::Decision;
+use super::error::Unavailable;
+use super::pool::SessionPool;
+use super::query::{Pace, Question};
+use super::slow_hash::{Crowded, Role, SlowPlaces, Visit};
+use super::stats::Stats;
 
 /// A trip that is out for longer holds nobody back. It takes a fraction of a millisecond, and some more if the kernel gives the
 /// processor to others meanwhile, or if a hash is renewed on it, which takes about twice this.
 const SLOW: Duration = Duration::from_millis(10);
 
-pub struct Database {
-    connections: Connections,
+pub struct Client {
+    pool: SessionPool,
     queue: Mutex<Queue<Request>>,
     slow: Arc<SlowPlaces>,
     limits: Limits,
@@ -42,7 +41,7 @@ pub struct Limits {
 }
 
 /// What is in use at the moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Connections.
     pub in_use: i64,
@@ -60,61 +59,48 @@ struct Request(Arc<Question>, oneshot::Sender<Outcome>);
 /// The row of a question. An error is shared by all who were on the trip.
 type Outcome = Result<Row, Arc<Unavailable>>;
 
-impl Database {
-    pub fn new(connections: Connections, limits: Limits) -> Arc<Self> {
+impl Client {
+    pub fn new(pool: SessionPool, limits: Limits) -> Arc<Self> {
         // A quarter for slow hashes. One connection is both: then a hash holds up everybody.
         let slow = (limits.connections / 4).max(1);
         let others = limits.connections.saturating_sub(slow).max(1);
         let queue = Mutex::new(Queue::new(others, limits.waiting));
-        Arc::new(Self { connections, queue, slow: SlowPlaces::new(slow), limits })
+        Arc::new(Self { pool, queue, slow: SlowPlaces::new(slow), limits })
     }
 
-    /// The JSON for a valid key, `None` for any other text. With a tenant, keys of others are not valid; without, only
-    /// keys that have none are.
+    /// The JSON for a valid key, `None` for any other text.
     pub async fn check(
         self: &Arc<Self>,
-        key: &str,
-        client: Option<IpAddr>,
-        tenant: Option<&str>,
+        question: Question,
     ) -> Result<Option<String>, Arc<Unavailable>> {
-        let row = self.ask(key, client, tenant, Asked::Check).await?;
+        let row = self.ask(question).await?;
         row.try_get(0).map_err(unreadable)
     }
 
-    /// Whether the key may do this, and whose it is. Tenants are as above.
+    /// Whether the key may do this, and whose it is.
     pub async fn authorize(
         self: &Arc<Self>,
-        key: &str,
-        client: Option<IpAddr>,
-        tenant: Option<&str>,
-        scope: Option<String>,
+        question: Question,
     ) -> Result<Decision, Arc<Unavailable>> {
-        let row = self.ask(key, client, tenant, Asked::Authorize { scope }).await?;
+        let row = self.ask(question).await?;
         Decision::of(&row).map_err(unreadable)
     }
 
-    async fn ask(
-        self: &Arc<Self>,
-        key: &str,
-        client: Option<IpAddr>,
-        tenant: Option<&str>,
-        asked: Asked,
-    ) -> Outcome {
+    async fn ask(self: &Arc<Self>, question: Question) -> Outcome {
         let deadline = Instant::now() + self.limits.request;
-        let tenant = tenant.unwrap_or_default().to_owned();
-        let question = Arc::new(Question { key: key.to_owned(), client, tenant, asked });
+        let question = Arc::new(question);
         let row = self.ask_at_once(&question, deadline).await?;
         if !question.needs_hash(&row).map_err(unreadable)? {
             return Ok(row);
         }
         let too_many = || {
-            let prefix = key.split('.').next().unwrap_or_default();
+            let prefix = question.key.split('.').next().unwrap_or_default();
             Arc::new(Unavailable::Hashing(prefix.to_owned()))
         };
-        match self.slow.join(key).map_err(|Crowded| too_many())? {
+        match self.slow.join(&question.key).map_err(|Crowded| too_many())? {
             Role::First(visit) => {
                 // A task of its own: a hash that is abandoned half-way would cost a connection.
-                let asking = tokio::spawn(self.clone().ask_slowly(question, visit));
+                let asking = tokio::spawn(self.clone().ask_slowly(question.clone(), visit));
                 let outcome = timeout_at(deadline, asking).await;
                 let outcome = outcome.map_err(|_| Unavailable::TooSlow(self.limits.request))?;
                 outcome.unwrap_or_else(|_| Err(too_many()))
@@ -158,7 +144,7 @@ impl Database {
             Ok(Ok(place)) => place,
             _ => return Err(Arc::new(Unavailable::Hashing(visit.prefix().to_owned()))),
         };
-        let asking = self.connections.ask(slice::from_ref(&question), Pace::Patient);
+        let asking = self.pool.ask(slice::from_ref(&question), Pace::Patient);
         let outcome = match timeout(self.limits.request, asking).await {
             Ok(Ok(mut rows)) => rows.pop().ok_or(Unavailable::Busy).map_err(Arc::new),
             Ok(Err(cause)) => Err(Arc::new(cause)),
@@ -173,7 +159,7 @@ impl Database {
     }
 
     pub fn usage(&self) -> Usage {
-        let (in_use, idle) = self.connections.open();
+        let (in_use, idle) = self.pool.open();
         let (slow_in_use, slow_waiting) = self.slow.usage();
         let [in_use, idle, waiting, slow_in_use, slow_waiting] =
             [in_use, idle, self.queue().waiting(), slow_in_use, slow_waiting]
@@ -183,7 +169,7 @@ impl Database {
 
     /// What the extension has counted, if our role may read it.
     pub async fn stats(&self) -> Result<Option<Stats>, Unavailable> {
-        self.connections.stats().await
+        self.pool.stats().await
     }
 
     fn depart(self: &Arc<Self>) {
@@ -195,7 +181,7 @@ impl Database {
     }
 
     async fn trip(self: Arc<Self>, mut requests: Vec<Request>) {
-        let mut trip = Trip { database: &self, is_slow: false };
+        let mut trip = Trip { client: &self, is_slow: false };
         // One turn of the event loop: whose request is here already comes along.
         yield_now().await;
         requests.extend(self.queue().join_late(requests.len()));
@@ -224,14 +210,14 @@ impl Database {
 
     /// An outcome for each question, in their order.
     async fn ask_all(&self, questions: &[Arc<Question>]) -> Vec<Outcome> {
-        match self.connections.ask(questions, Pace::AtOnce).await {
+        match self.pool.ask(questions, Pace::AtOnce).await {
             Ok(rows) => rows.into_iter().map(Ok).collect(),
             // It may be about one key, and then the others can be answered.
             Err(cause) if questions.len() > 1 && cause.is_of_a_statement() => {
                 let mut outcomes = Vec::with_capacity(questions.len());
                 for question in questions {
                     let alone = slice::from_ref(question);
-                    match self.connections.ask(alone, Pace::AtOnce).await {
+                    match self.pool.ask(alone, Pace::AtOnce).await {
                         Ok(rows) => outcomes.extend(rows.into_iter().map(Ok)),
                         Err(cause) => outcomes.push(Err(Arc::new(cause))),
                     }
@@ -259,20 +245,20 @@ fn same_for_all(questions: &[Arc<Question>], cause: Unavailable) -> Vec<Outcome>
 
 /// Tells the queue of its end, however it ends: one that is never told of would hold up all others.
 struct Trip<'a> {
-    database: &'a Arc<Database>,
+    client: &'a Arc<Client>,
     is_slow: bool,
 }
 
 impl Trip<'_> {
     fn slows(&mut self) {
         self.is_slow = true;
-        self.database.queue().slowed();
-        self.database.depart();
+        self.client.queue().slowed();
+        self.client.depart();
     }
 }
 
 impl Drop for Trip<'_> {
     fn drop(&mut self) {
-        self.database.queue().returned(self.is_slow);
+        self.client.queue().returned(self.is_slow);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use apikey_http::host;
 
-use crate::tenant;
+use super::name::name;
 
 /// Hosts as `host::spelled` writes them.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Hosts {
             (Some(suffix), "*") => self.suffixes.insert(spelled(suffix)?),
             (Some(_), _) => return Err("the tenant of a pattern is its label: write =*".into()),
             (None, "*") => return Err("=* needs a pattern such as *.example.org".into()),
-            (None, tenant) => self.named.insert(spelled(host)?, tenant::name(tenant)?).is_none(),
+            (None, tenant) => self.named.insert(spelled(host)?, name(tenant)?).is_none(),
         };
         if is_new { Ok(()) } else { Err("this host has an entry already".into()) }
     }

@@ -4,7 +4,7 @@
 use apikey_postgres::safe_query;
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
-use crate::statement::{Asked, Pace, Question, Statement};
+use super::query::{Asked, Pace, Question, Statement};
 
 /// One row for each of them, and one without a name if there is none. In `guard` it says how to see, by the time of a
 /// call, that the name still leads to the function that was found.

@@ -10,7 +10,7 @@ use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use crate::log_target;
+use super::log_target;
 
 /// Lines that wait to be written, at most: some megabytes.
 const WAITING_LINES: usize = 8192;

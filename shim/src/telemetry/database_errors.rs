@@ -12,17 +12,17 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 use tracing::warn;
 
-use crate::unavailable::{Kind, Unavailable};
+use crate::keys::error::{Kind, Unavailable};
 
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
-pub struct Complaints(Mutex<HashMap<Kind, Unwritten>>);
+pub struct DatabaseErrors(Mutex<HashMap<Kind, Unwritten>>);
 
 /// How many there were since the last line, and the last of them.
 struct Unwritten(u64, Arc<Unavailable>);
 
-impl Complaints {
+impl DatabaseErrors {
     pub fn add(self: &Arc<Self>, cause: Arc<Unavailable>) {
         let kind = cause.kind();
         match self.kinds().entry(kind) {

@@ -14,9 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::database::Usage;
-use crate::refusal::Refusal;
-use crate::unavailable::Kind;
+use crate::keys::client::Usage;
+use crate::keys::error::Kind;
+use crate::keys::refusal::Refusal;
 
 /// In seconds. The check of a known key takes a fraction of a millisecond, the first one of a key some 20 ms; the
 /// limits on waiting are by default 1 s and 5 s.

@@ -1,5 +1,5 @@
 //! The command line and its environment: what there is to set, and its help. Values whose mistakes
-//! clap can explain are parsed here; the rest is in `settings`.
+//! clap can explain are parsed here; the rest is in the module above.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use apikey_http::forwarded::ForwardedHeader;
 use apikey_http::listen::{ListenAddress, socket_mode};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
-use crate::log::LogFormat;
+use crate::telemetry::log::LogFormat;
 
 /// Answers "is this API key valid?" over HTTP, with one SQL call of apikey_check.
 ///

@@ -5,7 +5,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::decision::Identity;
+use crate::keys::decision::Identity;
 
 /// A name may be any text. What is encoded (RFC 3986) is all but its unreserved characters and the `@`, so that the
 /// value means the same to whoever splits at commas, trims blanks, takes `+` for one, or quotes.

@@ -8,7 +8,7 @@ use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::members::Lack;
+use super::members::Lack;
 
 /// What an operator would look at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

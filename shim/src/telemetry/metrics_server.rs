@@ -22,9 +22,10 @@ use tokio::time::timeout;
 use tracing::debug;
 use tracing_appender::non_blocking::ErrorCounter;
 
-use crate::extension_stats::Stats;
-use crate::log_target;
-use crate::routes::App;
+use super::metrics::Metrics;
+use super::{extension_metrics, log_target};
+use crate::keys::client::Client;
+use crate::keys::stats::Stats;
 
 /// Prometheus gives up after 10 s by default.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,15 +42,21 @@ const LIMITS: Limits = Limits {
 };
 
 struct Exporter {
-    app: Arc<App>,
+    keys: Arc<Client>,
+    metrics: Arc<Metrics>,
     lost_log_lines: ErrorCounter,
     /// One scrape at a time costs a connection to Postgres.
     asking: Mutex<()>,
 }
 
 /// Serves until it is dropped.
-pub async fn run(listener: Listener, app: Arc<App>, lost_log_lines: ErrorCounter) {
-    let exporter = Exporter { app, lost_log_lines, asking: Mutex::new(()) };
+pub async fn run(
+    listener: Listener,
+    keys: Arc<Client>,
+    metrics: Arc<Metrics>,
+    lost_log_lines: ErrorCounter,
+) {
+    let exporter = Exporter { keys, metrics, lost_log_lines, asking: Mutex::new(()) };
     let server = Server::new(Arc::new(exporter), LIMITS, Handshake::default(), "--metrics-listen");
     server.run(vec![listener], pending()).await;
 }
@@ -95,10 +102,10 @@ impl Exporter {
 
     async fn text(&self) -> Result<String, fmt::Error> {
         let stats = self.stats().await;
-        let (usage, lost) = (self.app.database.usage(), self.lost_log_lines.dropped_lines());
-        let mut text = self.app.metrics.text(&usage, lost as u64, stats.is_some())?;
+        let (usage, lost) = (self.keys.usage(), self.lost_log_lines.dropped_lines());
+        let mut text = self.metrics.text(&usage, lost as u64, stats.is_some())?;
         if let Some(stats) = stats {
-            text += &stats.text()?;
+            text += &extension_metrics::text(&stats)?;
         }
         Ok(text)
     }
@@ -106,7 +113,7 @@ impl Exporter {
     async fn stats(&self) -> Option<Stats> {
         let read = async {
             let _alone = self.asking.lock().await;
-            self.app.database.stats().await
+            self.keys.stats().await
         };
         let stats = match timeout(STATS_TIMEOUT, read).await {
             Ok(Ok(stats)) => stats?,
