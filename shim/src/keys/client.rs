@@ -19,8 +19,8 @@ use super::query::{Pace, Question};
 use super::slow_hash::{Crowded, Role, SlowPlaces, Visit};
 use super::stats::Stats;
 
-/// A trip that is out for longer holds nobody back. It takes a fraction of a millisecond, and some more if the kernel gives the
-/// processor to others meanwhile, or if a hash is renewed on it, which takes about twice this.
+/// A batch that is out for longer holds nobody back. One takes a fraction of a millisecond, and more if
+/// the kernel gives the processor to others meanwhile, or if a hash is renewed, which takes about twice this.
 const SLOW: Duration = Duration::from_millis(10);
 
 pub struct Client {
@@ -56,7 +56,7 @@ pub struct Usage {
 /// A question and who waits for the answer.
 struct Request(Arc<Question>, oneshot::Sender<Outcome>);
 
-/// The row of a question. An error is shared by all who were on the trip.
+/// The row of a question. An error is shared by all of the batch.
 type Outcome = Result<Row, Arc<Unavailable>>;
 
 impl Client {
@@ -122,7 +122,7 @@ impl Client {
         let (sender, mut answer) = oneshot::channel();
         let ticket = self.queue().join(Request(question.clone(), sender));
         let ticket = ticket.ok_or_else(|| Arc::new(Unavailable::Crowded))?;
-        self.depart();
+        self.dispatch();
 
         let wait = self.limits.wait.min(self.limits.request);
         let answered = match timeout(wait, &mut answer).await {
@@ -172,19 +172,19 @@ impl Client {
         self.pool.stats().await
     }
 
-    fn depart(self: &Arc<Self>) {
-        let next = || self.queue().depart();
+    fn dispatch(self: &Arc<Self>) {
+        let next = || self.queue().dispatch();
         while let Some(requests) = next() {
             // A task of its own, so that a request that is abandoned disturbs none of the others.
-            tokio::spawn(self.clone().trip(requests));
+            tokio::spawn(self.clone().run_batch(requests));
         }
     }
 
-    async fn trip(self: Arc<Self>, mut requests: Vec<Request>) {
-        let mut trip = Trip { client: &self, is_slow: false };
+    async fn run_batch(self: Arc<Self>, mut requests: Vec<Request>) {
+        let mut batch = Batch { client: &self, is_slow: false };
         // One turn of the event loop: whose request is here already comes along.
         yield_now().await;
-        requests.extend(self.queue().join_late(requests.len()));
+        requests.extend(self.queue().top_up(requests.len()));
         requests.retain(|Request(_, sender)| !sender.is_closed());
         let (questions, senders): (Vec<_>, Vec<_>) =
             requests.into_iter().map(|Request(question, sender)| (question, sender)).unzip();
@@ -192,16 +192,16 @@ impl Client {
         let outcomes = match timeout(SLOW, &mut asking).await {
             Ok(outcomes) => outcomes,
             Err(_) => {
-                trip.slows();
+                batch.slows();
                 asking.await
             }
         };
         let outcomes = outcomes.unwrap_or_else(|_| {
             same_for_all(&questions, Unavailable::TooSlow(self.limits.request))
         });
-        // First the next trip, so that Postgres works while we answer.
-        drop(trip);
-        self.depart();
+        // First the next batch, so that Postgres works while we answer.
+        drop(batch);
+        self.dispatch();
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
             // Who has gone meanwhile needs no answer.
             let _ = sender.send(outcome);
@@ -244,20 +244,20 @@ fn same_for_all(questions: &[Arc<Question>], cause: Unavailable) -> Vec<Outcome>
 }
 
 /// Tells the queue of its end, however it ends: one that is never told of would hold up all others.
-struct Trip<'a> {
+struct Batch<'a> {
     client: &'a Arc<Client>,
     is_slow: bool,
 }
 
-impl Trip<'_> {
+impl Batch<'_> {
     fn slows(&mut self) {
         self.is_slow = true;
         self.client.queue().slowed();
-        self.client.depart();
+        self.client.dispatch();
     }
 }
 
-impl Drop for Trip<'_> {
+impl Drop for Batch<'_> {
     fn drop(&mut self) {
         self.client.queue().returned(self.is_slow);
     }
