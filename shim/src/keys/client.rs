@@ -1,5 +1,5 @@
 //! One question to Postgres: `apikey_check` or `apikey_authorize`, within a bounded time. First at once, in the company of
-//! others; and once more, alone and in a place for that, if only a slow hash can tell.
+//! others; and once more, alone and with a permit for that, if only a slow hash can tell.
 
 use std::slice;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::decision::Decision;
 use super::error::Unavailable;
 use super::pool::SessionPool;
 use super::query::{Pace, Question};
-use super::slow_hash::{Crowded, Role, SlowPlaces, Visit};
+use super::slow_hash::{Entry, Role, SlowHashes, TooMany};
 use super::stats::Stats;
 
 /// A batch that is out for longer holds nobody back. One takes a fraction of a millisecond, and more if
@@ -26,7 +26,7 @@ const SLOW: Duration = Duration::from_millis(10);
 pub struct Client {
     pool: SessionPool,
     queue: Mutex<Queue<Request>>,
-    slow: Arc<SlowPlaces>,
+    slow: Arc<SlowHashes>,
     limits: Limits,
 }
 
@@ -48,7 +48,7 @@ pub struct Usage {
     pub idle: i64,
     /// Requests.
     pub waiting: i64,
-    /// Places for slow hashes that are taken, and keys that wait for one.
+    /// Permits for slow hashes that are taken, and keys that wait for one.
     pub slow_in_use: i64,
     pub slow_waiting: i64,
 }
@@ -65,7 +65,7 @@ impl Client {
         let slow = (limits.connections / 4).max(1);
         let others = limits.connections.saturating_sub(slow).max(1);
         let queue = Mutex::new(Queue::new(others, limits.waiting));
-        Arc::new(Self { pool, queue, slow: SlowPlaces::new(slow), limits })
+        Arc::new(Self { pool, queue, slow: SlowHashes::new(slow), limits })
     }
 
     /// The JSON for a valid key, `None` for any other text.
@@ -97,10 +97,10 @@ impl Client {
             let prefix = question.key.split('.').next().unwrap_or_default();
             Arc::new(Unavailable::Hashing(prefix.to_owned()))
         };
-        match self.slow.join(&question.key).map_err(|Crowded| too_many())? {
-            Role::First(visit) => {
+        match self.slow.join(&question.key).map_err(|TooMany| too_many())? {
+            Role::First(entry) => {
                 // A task of its own: a hash that is abandoned half-way would cost a connection.
-                let asking = tokio::spawn(self.clone().ask_slowly(question.clone(), visit));
+                let asking = tokio::spawn(self.clone().ask_slowly(question.clone(), entry));
                 let outcome = timeout_at(deadline, asking).await;
                 let outcome = outcome.map_err(|_| Unavailable::TooSlow(self.limits.request))?;
                 outcome.unwrap_or_else(|_| Err(too_many()))
@@ -121,7 +121,7 @@ impl Client {
     async fn ask_at_once(self: &Arc<Self>, question: &Arc<Question>, deadline: Instant) -> Outcome {
         let (sender, mut answer) = oneshot::channel();
         let ticket = self.queue().join(Request(question.clone(), sender));
-        let ticket = ticket.ok_or_else(|| Arc::new(Unavailable::Crowded))?;
+        let ticket = ticket.ok_or_else(|| Arc::new(Unavailable::QueueFull))?;
         self.dispatch();
 
         let wait = self.limits.wait.min(self.limits.request);
@@ -139,10 +139,10 @@ impl Client {
     }
 
     /// Alone, and only after the others of its prefix.
-    async fn ask_slowly(self: Arc<Self>, question: Arc<Question>, visit: Visit) -> Outcome {
-        let place = match timeout(self.limits.wait, visit.place()).await {
-            Ok(Ok(place)) => place,
-            _ => return Err(Arc::new(Unavailable::Hashing(visit.prefix().to_owned()))),
+    async fn ask_slowly(self: Arc<Self>, question: Arc<Question>, entry: Entry) -> Outcome {
+        let permit = match timeout(self.limits.wait, entry.permit()).await {
+            Ok(Ok(permit)) => permit,
+            _ => return Err(Arc::new(Unavailable::Hashing(entry.prefix().to_owned()))),
         };
         let asking = self.pool.ask(slice::from_ref(&question), Pace::Patient);
         let outcome = match timeout(self.limits.request, asking).await {
@@ -153,7 +153,7 @@ impl Client {
         if let Ok(row) = &outcome
             && question.is_refused(row).map_err(unreadable)?
         {
-            visit.was_wrong(&place);
+            entry.was_wrong(&permit);
         }
         outcome
     }

@@ -50,7 +50,7 @@ pub enum Unavailable {
     /// There was no connection to be had.
     Busy,
     /// So many wait for one that another is not let in.
-    Crowded,
+    QueueFull,
     /// So many secrets of this prefix wait for a slow hash that another is not let in, or did not come to it.
     Hashing(String),
     Pool(PoolError<ConnectError>),
@@ -64,7 +64,7 @@ impl Unavailable {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Busy => Kind::Busy,
-            Self::Crowded => Kind::Shed,
+            Self::QueueFull => Kind::Shed,
             Self::Hashing(_) => Kind::Hash,
             Self::Pool(_) => Kind::Connect,
             Self::TooSlow(_) => Kind::Timeout,
@@ -123,7 +123,9 @@ impl fmt::Display for Unavailable {
             Self::Busy => {
                 f.write_str("all connections of the pool were busy for too long (--pool-wait)")
             }
-            Self::Crowded => f.write_str("too many requests wait for a connection (--pool-queue)"),
+            Self::QueueFull => {
+                f.write_str("too many requests wait for a connection (--pool-queue)")
+            }
             Self::Hashing(prefix) => write!(
                 f,
                 "too many secrets of the key {prefix}, which has no tag or is new to the server, would take a slow hash"

@@ -28,13 +28,13 @@ pub struct SessionPool {
 
 impl SessionPool {
     /// Connects to nothing yet.
-    pub fn new(connector: Connector, size: usize, patience: Duration) -> Result<Self, BuildError> {
+    pub fn new(connector: Connector, size: usize, timeout: Duration) -> Result<Self, BuildError> {
         let pool = Pool::builder(Sessions(connector))
             .max_size(size)
             // The connection that was used last: its backend has everything at hand.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts { wait: None, create: Some(patience), recycle: Some(patience) })
+            .timeouts(Timeouts { wait: None, create: Some(timeout), recycle: Some(timeout) })
             .build()?;
         Ok(Self { pool })
     }

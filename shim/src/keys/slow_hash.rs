@@ -1,6 +1,6 @@
-//! Questions that take a slow hash have places of their own, so that they never hold what others need. A prefix has one of
-//! them at a time, for which its secrets wait, a few of them; and a wrong secret earns it a rest, since hashing takes the
-//! processors that others need.
+//! Questions that take a slow hash have permits of their own, so that they never hold what others need. A
+//! prefix has one of them at a time, for which its secrets wait, a few of them; and a wrong secret earns it a
+//! rest, since hashing takes the processors that others need.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ const REST: u32 = 4;
 /// What it took may have been waiting for others.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
-pub struct SlowPlaces {
-    places: Arc<Semaphore>,
+pub struct SlowHashes {
+    permits: Arc<Semaphore>,
     size: usize,
     prefixes: Mutex<HashMap<String, Prefix>>,
 }
@@ -36,20 +36,20 @@ struct Prefix {
 
 pub enum Role {
     /// To ask, in its turn.
-    First(Visit),
+    First(Entry),
     /// Somebody asks about the same key. Once he has his answer, a right one needs no hash any more.
     Companion(End),
 }
 
 /// Too many secrets of its prefix wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crowded;
+pub struct TooMany;
 
 pub struct End(watch::Receiver<()>);
 
-/// Lasts until it is dropped.
-pub struct Visit {
-    places: Arc<SlowPlaces>,
+/// One that waits or is asked about, until it is dropped.
+pub struct Entry {
+    slow: Arc<SlowHashes>,
     prefix: String,
     key: String,
     turns: Arc<Turns<()>>,
@@ -57,19 +57,19 @@ pub struct Visit {
 }
 
 /// The right to ask now.
-pub struct Place {
+pub struct Permit {
     since: Instant,
     _turn: OwnedMutexGuard<()>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl SlowPlaces {
+impl SlowHashes {
     pub fn new(size: usize) -> Arc<Self> {
-        let places = Arc::new(Semaphore::new(size));
-        Arc::new(Self { places, size, prefixes: Mutex::default() })
+        let permits = Arc::new(Semaphore::new(size));
+        Arc::new(Self { permits, size, prefixes: Mutex::default() })
     }
 
-    pub fn join(self: &Arc<Self>, key: &str) -> Result<Role, Crowded> {
+    pub fn join(self: &Arc<Self>, key: &str) -> Result<Role, TooMany> {
         let prefix = key.split('.').next().unwrap_or_default();
         let now = Instant::now();
         let mut prefixes = self.prefixes();
@@ -83,12 +83,12 @@ impl SlowPlaces {
             return Ok(Role::Companion(End(end.clone())));
         }
         if known.keys.len() >= SECRETS {
-            return Err(Crowded);
+            return Err(TooMany);
         }
         let (sender, receiver) = watch::channel(());
         known.keys.insert(key.to_owned(), receiver);
-        Ok(Role::First(Visit {
-            places: self.clone(),
+        Ok(Role::First(Entry {
+            slow: self.clone(),
             prefix: prefix.to_owned(),
             key: key.to_owned(),
             turns: known.turns.clone(),
@@ -99,7 +99,7 @@ impl SlowPlaces {
     /// How many are taken, and how many keys wait for one.
     pub fn usage(&self) -> (usize, usize) {
         let keys: usize = self.prefixes().values().map(|prefix| prefix.keys.len()).sum();
-        let in_use = self.size - self.places.available_permits();
+        let in_use = self.size - self.permits.available_permits();
         (in_use, keys.saturating_sub(in_use))
     }
 
@@ -115,14 +115,14 @@ impl End {
     }
 }
 
-impl Visit {
-    /// Waits for the turn among its prefix's, the end of a rest, and a place.
-    pub async fn place(&self) -> Result<Place, AcquireError> {
+impl Entry {
+    /// Waits for the turn among its prefix's, the end of a rest, and a permit.
+    pub async fn permit(&self) -> Result<Permit, AcquireError> {
         let turn = self.turns.clone().lock_owned().await;
-        let rests_until = self.places.prefixes().get(&self.prefix).map(|known| known.rests_until);
+        let rests_until = self.slow.prefixes().get(&self.prefix).map(|known| known.rests_until);
         sleep_until(rests_until.unwrap_or_else(Instant::now)).await;
-        let place = self.places.places.clone().acquire_owned().await?;
-        Ok(Place { since: Instant::now(), _turn: turn, _place: place })
+        let permit = self.slow.permits.clone().acquire_owned().await?;
+        Ok(Permit { since: Instant::now(), _turn: turn, _permit: permit })
     }
 
     pub fn prefix(&self) -> &str {
@@ -130,18 +130,18 @@ impl Visit {
     }
 
     /// The secret was wrong, says the answer.
-    pub fn was_wrong(&self, place: &Place) {
+    pub fn was_wrong(&self, permit: &Permit) {
         let now = Instant::now();
-        let rest = ((now - place.since) * REST).min(LONGEST_REST);
-        if let Some(known) = self.places.prefixes().get_mut(&self.prefix) {
+        let rest = ((now - permit.since) * REST).min(LONGEST_REST);
+        if let Some(known) = self.slow.prefixes().get_mut(&self.prefix) {
             known.rests_until = now + rest;
         }
     }
 }
 
-impl Drop for Visit {
+impl Drop for Entry {
     fn drop(&mut self) {
-        if let Some(known) = self.places.prefixes().get_mut(&self.prefix) {
+        if let Some(known) = self.slow.prefixes().get_mut(&self.prefix) {
             known.keys.remove(&self.key);
         }
     }
@@ -154,9 +154,9 @@ mod tests {
     use std::pin::pin;
     use tokio::time::{sleep, timeout};
 
-    fn first(places: &Arc<SlowPlaces>, key: &str) -> Visit {
-        match places.join(key) {
-            Ok(Role::First(visit)) => visit,
+    fn first(slow: &Arc<SlowHashes>, key: &str) -> Entry {
+        match slow.join(key) {
+            Ok(Role::First(entry)) => entry,
             _ => panic!("{key} is not the first"),
         }
     }
@@ -166,58 +166,58 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_prefix_has_one_place_and_others_have_the_rest() {
-        let places = SlowPlaces::new(2);
-        let [one, two] = ["AAAAAAAA.1", "AAAAAAAA.2"].map(|key| first(&places, key));
-        let place = one.place().await.unwrap();
-        assert!(!is_ready(two.place()).await);
-        assert_eq!(places.usage(), (1, 1));
-        let other = first(&places, "BBBBBBBB.1");
-        let others = other.place().await.unwrap();
-        let third = first(&places, "CCCCCCCC.1");
-        assert!(!is_ready(third.place()).await, "both places are taken");
-        drop((others, place));
-        assert!(is_ready(two.place()).await && is_ready(third.place()).await);
+    async fn a_prefix_has_one_permit_and_others_have_the_rest() {
+        let slow = SlowHashes::new(2);
+        let [one, two] = ["AAAAAAAA.1", "AAAAAAAA.2"].map(|key| first(&slow, key));
+        let permit = one.permit().await.unwrap();
+        assert!(!is_ready(two.permit()).await);
+        assert_eq!(slow.usage(), (1, 1));
+        let other = first(&slow, "BBBBBBBB.1");
+        let others = other.permit().await.unwrap();
+        let third = first(&slow, "CCCCCCCC.1");
+        assert!(!is_ready(third.permit()).await, "both permits are taken");
+        drop((others, permit));
+        assert!(is_ready(two.permit()).await && is_ready(third.permit()).await);
     }
 
     #[tokio::test]
     async fn few_secrets_of_a_prefix_wait_and_any_number_with_the_same() {
-        let places = SlowPlaces::new(1);
-        let visits =
-            ["1", "2", "3", "4"].map(|secret| first(&places, &format!("AAAAAAAA.{secret}")));
-        assert!(matches!(places.join("AAAAAAAA.5"), Err(Crowded)));
-        let Ok(Role::Companion(end)) = places.join("AAAAAAAA.1") else { panic!() };
-        let Ok(Role::Companion(second)) = places.join("AAAAAAAA.1") else { panic!() };
+        let slow = SlowHashes::new(1);
+        let entries =
+            ["1", "2", "3", "4"].map(|secret| first(&slow, &format!("AAAAAAAA.{secret}")));
+        assert!(matches!(slow.join("AAAAAAAA.5"), Err(TooMany)));
+        let Ok(Role::Companion(end)) = slow.join("AAAAAAAA.1") else { panic!() };
+        let Ok(Role::Companion(second)) = slow.join("AAAAAAAA.1") else { panic!() };
         assert!(!is_ready(end.come()).await);
-        drop(visits);
+        drop(entries);
         assert!(is_ready(second.come()).await);
-        assert!(matches!(places.join("AAAAAAAA.5"), Ok(Role::First(_))));
-        assert_eq!(places.usage(), (0, 0));
+        assert!(matches!(slow.join("AAAAAAAA.5"), Ok(Role::First(_))));
+        assert_eq!(slow.usage(), (0, 0));
     }
 
     #[tokio::test]
     async fn a_wrong_secret_earns_its_prefix_a_rest_and_no_other() {
-        let places = SlowPlaces::new(1);
-        let wrong = first(&places, "AAAAAAAA.1");
-        let place = wrong.place().await.unwrap();
+        let slow = SlowHashes::new(1);
+        let wrong = first(&slow, "AAAAAAAA.1");
+        let permit = wrong.permit().await.unwrap();
         sleep(Duration::from_millis(1)).await;
-        let taken = place.since.elapsed();
-        wrong.was_wrong(&place);
-        let end = places.prefixes()["AAAAAAAA"].rests_until;
-        assert!(end >= place.since + 5 * taken);
-        drop((place, wrong));
-        assert!(is_ready(first(&places, "BBBBBBBB.1").place()).await);
+        let taken = permit.since.elapsed();
+        wrong.was_wrong(&permit);
+        let end = slow.prefixes()["AAAAAAAA"].rests_until;
+        assert!(end >= permit.since + 5 * taken);
+        drop((permit, wrong));
+        assert!(is_ready(first(&slow, "BBBBBBBB.1").permit()).await);
         // It is known until it is over, and a turn is had after that.
-        let next = first(&places, "AAAAAAAA.2");
-        let place = next.place().await.unwrap();
-        assert!(place.since >= end);
+        let next = first(&slow, "AAAAAAAA.2");
+        let permit = next.permit().await.unwrap();
+        assert!(permit.since >= end);
     }
 
     #[tokio::test]
     async fn who_is_gone_is_forgotten() {
-        let places = SlowPlaces::new(1);
-        drop(first(&places, "AAAAAAAA.1"));
-        drop(first(&places, "BBBBBBBB.1"));
-        assert!(!places.prefixes().contains_key("AAAAAAAA"));
+        let slow = SlowHashes::new(1);
+        drop(first(&slow, "AAAAAAAA.1"));
+        drop(first(&slow, "BBBBBBBB.1"));
+        assert!(!slow.prefixes().contains_key("AAAAAAAA"));
     }
 }
