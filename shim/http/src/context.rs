@@ -5,16 +5,23 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::{Request, Version};
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::connection_limit::{ConnectionLimit, Slot};
-use crate::http2;
 use crate::peer::{Peer, PeerSet};
 use crate::problem::Problem;
 use crate::response::Response;
 use crate::tls::ServerTls;
+
+/// How long a request may take to come at the end on a connection that was idle.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// Requests of one connection that may be in flight together.
+const STREAMS: u32 = 100;
+/// In bytes, of each stream and of the connection: requests have no bodies that we read.
+const WINDOW: u32 = 64 * 1024;
 
 /// What a server answers.
 pub trait Handler: Send + Sync + 'static {
@@ -59,11 +66,24 @@ pub struct Context<H> {
     pub limits: Limits,
     pub handshake: Handshake,
     pub http1: http1::Builder,
-    pub http2: http2::Builder,
+    pub http2: http2::Builder<TokioExecutor>,
     pub connections: Arc<ConnectionLimit>,
 }
 
 impl<H: Handler> Context<H> {
+    /// `name` is the setting that bounds the connections, for the log.
+    pub fn new(
+        handler: Arc<H>,
+        limits: Limits,
+        handshake: Handshake,
+        name: &'static str,
+    ) -> Arc<Self> {
+        let idle_grace = LAST_REQUESTS.min(limits.shutdown / 2);
+        let connections = ConnectionLimit::new(limits.connections as usize, idle_grace, name);
+        let (http1, http2) = (http1_builder(&limits), http2_builder(&limits));
+        Arc::new(Self { handler, limits, handshake, http1, http2, connections })
+    }
+
     pub async fn respond(&self, peer: Peer, slot: &Slot, request: Request<Incoming>) -> Response {
         let version = request.version();
         let mut response = self.handler.respond(peer, slot, request).await;
@@ -76,12 +96,28 @@ impl<H: Handler> Context<H> {
 }
 
 /// All but the time that a client has, which changes with what it does.
-pub fn http1_builder(limits: &Limits) -> http1::Builder {
+fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .max_header_size(limits.header_bytes)
         .max_buf_size(limits.header_bytes)
         // A client may close its sending side and still wait for the response.
         .half_close(true);
+    http
+}
+
+/// Beyond these, h2 counts streams that clients reset (CVE-2023-44487) and pieces of headers (CVE-2024-27316), and
+/// hangs up on who overdoes it.
+fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        // A peer that is gone without a word, or has begun a head and does not end it: it cannot answer meanwhile
+        // (RFC 9113, 4.3).
+        .keep_alive_interval(limits.header_time)
+        .keep_alive_timeout(limits.header_time);
     http
 }

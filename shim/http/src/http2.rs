@@ -5,9 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -18,29 +17,6 @@ use crate::io::Io;
 use crate::log_target;
 use crate::peer::Peer;
 use crate::stream::Stream;
-
-pub type Builder = http2::Builder<TokioExecutor>;
-
-/// Requests of one connection that may be in flight together.
-const STREAMS: u32 = 100;
-/// In bytes, of each stream and of the connection: requests have no bodies that we read.
-const WINDOW: u32 = 64 * 1024;
-
-/// Beyond these, h2 counts streams that clients reset (CVE-2023-44487) and pieces of headers (CVE-2024-27316), and
-/// hangs up on who overdoes it.
-pub fn builder(limits: &Limits) -> Builder {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
-        // A peer that is gone without a word, or has begun a head and does not end it: it cannot answer meanwhile
-        // (RFC 9113, 4.3).
-        .keep_alive_interval(limits.header_time)
-        .keep_alive_timeout(limits.header_time);
-    http
-}
 
 /// Serves requests until the client leaves, keeps us waiting for too long, or has to end. The end is announced, and
 /// says which requests will be answered (GOAWAY), so none is lost.

@@ -9,15 +9,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::connection_limit::ConnectionLimit;
-use crate::context::{Context, Handler, Handshake, Limits, http1_builder};
+use crate::context::{Context, Handler, Handshake, Limits};
 use crate::listen::Listener;
-use crate::{handshake, http2, log_target};
+use crate::{handshake, log_target};
 
 /// How long connections that are being made at the end may take: their last packet is on the way.
 const LAST_ARRIVALS: Duration = Duration::from_millis(200);
-/// How long a request may take to come at the end on a connection that was idle.
-const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 pub struct Server<H> {
     context: Arc<Context<H>>,
@@ -27,11 +24,7 @@ pub struct Server<H> {
 impl<H: Handler> Server<H> {
     /// `name` is the setting that bounds the connections, for the log.
     pub fn new(handler: Arc<H>, limits: Limits, handshake: Handshake, name: &'static str) -> Self {
-        let grace = LAST_REQUESTS.min(limits.shutdown / 2);
-        let connections = ConnectionLimit::new(limits.connections as usize, grace, name);
-        let (http1, http2) = (http1_builder(&limits), http2::builder(&limits));
-        let context = Context { handler, limits, handshake, http1, http2, connections };
-        Self { context: Arc::new(context), name }
+        Self { context: Context::new(handler, limits, handshake, name), name }
     }
 
     /// Serves until `stop` resolves, then lets what is in flight finish.

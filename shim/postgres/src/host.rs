@@ -13,7 +13,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host as Name;
 use tracing::warn;
 
-use crate::config::copy_config;
+use crate::copy_config::copy_config;
 use crate::log_target;
 
 /// How long a server that gave no sign of life is tried after the others.

@@ -11,6 +11,7 @@
 pub mod config;
 pub mod connect;
 mod conninfo;
+mod copy_config;
 pub mod error;
 mod host;
 mod hosts;
@@ -19,6 +20,8 @@ mod pooler_probe;
 pub mod safe_query;
 mod session_attrs;
 mod tls;
+
+pub use copy_config::without_login;
 
 /// The target of this crate's log lines. It belongs to the program's family of names.
 pub mod log_target {

@@ -14,8 +14,9 @@ use apikey_http::listen::ListenAddress;
 use apikey_http::peer::PeerSet;
 use apikey_http::tls::ServerTls;
 use apikey_http::trusted_proxies::TrustedProxies;
-use apikey_postgres::config::{Options, connector, password, without_login};
+use apikey_postgres::config::{Options, connector, password};
 use apikey_postgres::connect::Connector;
+use apikey_postgres::without_login;
 use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 

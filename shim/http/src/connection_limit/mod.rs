@@ -3,35 +3,26 @@
 //! being answered stay. If none can be evicted, a few more are let in to be told that there is no room.
 
 mod eviction;
+mod shared;
 mod slot;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::warn;
 
 use crate::log_limit::LogLimit;
 use crate::log_target;
-use eviction::Slots;
+use shared::{GRACE, Shared};
 pub use slot::Slot;
 
 /// How many connections at once are told that there is no room.
 pub const MAX_REJECTED: usize = 128;
-/// A new connection cannot be evicted for this long: its request is on the way.
-const GRACE: Duration = Duration::from_millis(100);
 
 pub struct ConnectionLimit {
     limit: usize,
-    /// How long an idle client may take to ask once more when we stop.
-    idle_grace: Duration,
-    birth: Instant,
-    stopping: AtomicBool,
-    slots: Mutex<Slots>,
-    slot_freed: Notify,
+    shared: Arc<Shared>,
     /// The setting that a log line names.
     name: &'static str,
     evictions: LogLimit,
@@ -39,14 +30,11 @@ pub struct ConnectionLimit {
 }
 
 impl ConnectionLimit {
+    /// `idle_grace` is how long an idle client may take to ask once more when we stop.
     pub fn new(limit: usize, idle_grace: Duration, name: &'static str) -> Arc<Self> {
         Arc::new(Self {
             limit,
-            idle_grace,
-            birth: Instant::now(),
-            stopping: AtomicBool::new(false),
-            slots: Mutex::default(),
-            slot_freed: Notify::new(),
+            shared: Arc::new(Shared::new(idle_grace)),
             name,
             evictions: LogLimit::default(),
             rejections: LogLimit::default(),
@@ -56,22 +44,22 @@ impl ConnectionLimit {
     /// Waits until there is a free slot, a connection to evict, or room to say no.
     pub async fn wait_for_room(&self) {
         while !self.has_room() {
-            let _ = timeout(GRACE, self.slot_freed.notified()).await;
+            let _ = timeout(GRACE, self.shared.slot_freed.notified()).await;
         }
     }
 
     fn has_room(&self) -> bool {
-        let mut slots = self.slots();
+        let mut slots = self.shared.slots();
         slots.served() < self.limit
             || slots.rejected() < MAX_REJECTED
-            || slots.oldest(self.latest()).is_some()
+            || slots.oldest(self.shared.latest()).is_some()
     }
 
     /// The slot of a connection that has come.
-    pub fn take_slot(self: &Arc<Self>) -> Slot {
-        let since = self.now();
-        let mut slots = self.slots();
-        while slots.served() >= self.limit && slots.evict_oldest(self.latest()) {
+    pub fn take_slot(&self) -> Slot {
+        let since = self.shared.now();
+        let mut slots = self.shared.slots();
+        while slots.served() >= self.limit && slots.evict_oldest(self.shared.latest()) {
             if let Some(count) = self.evictions.count() {
                 warn!(
                     target: log_target::CONNECTION,
@@ -92,46 +80,26 @@ impl ConnectionLimit {
         }
         let state = slots.take(since, is_rejected);
         drop(slots);
-        if self.is_stopping() {
+        if self.shared.is_stopping() {
             state.shutdown_signal.notify_one();
         }
-        Slot { limit: self.clone(), state }
+        Slot { shared: self.shared.clone(), state }
     }
 
     /// Makes every response from now on the last one of its connection.
     pub fn stop(&self) {
-        let slots = self.slots();
-        self.stopping.store(true, Ordering::Release);
-        slots.signal_all();
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.shared.stop();
     }
 
     pub fn open(&self) -> usize {
-        self.slots().open()
+        self.shared.slots().open()
     }
 
     /// Resolves when all connections have ended.
     pub async fn all_closed(&self) {
         while self.open() > 0 {
-            self.slot_freed.notified().await;
+            self.shared.slot_freed.notified().await;
         }
-    }
-
-    fn slots(&self) -> MutexGuard<'_, Slots> {
-        self.slots.lock()
-    }
-
-    /// In microseconds. It begins after the grace of a new connection, so that zero is older than any.
-    fn now(&self) -> u64 {
-        (self.birth.elapsed() + GRACE).as_micros() as u64 + 1
-    }
-
-    /// A connection that began to wait then or before can be evicted.
-    fn latest(&self) -> u64 {
-        self.now() - GRACE.as_micros() as u64
     }
 }
 

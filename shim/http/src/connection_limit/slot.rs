@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::ConnectionLimit;
 use super::eviction::State;
+use super::shared::Shared;
 
 /// Held for as long as its connection is open.
 pub struct Slot {
-    pub(super) limit: Arc<ConnectionLimit>,
+    pub(super) shared: Arc<Shared>,
     pub(super) state: Arc<State>,
 }
 
@@ -35,7 +35,7 @@ impl Slot {
     /// For how long the connection has been waiting for its client.
     pub fn waits_for(&self) -> Option<Duration> {
         let since = (!self.is_answering()).then(|| self.state.since.load(Ordering::Relaxed))?;
-        Some(Duration::from_micros(self.limit.now().saturating_sub(since)))
+        Some(Duration::from_micros(self.shared.now().saturating_sub(since)))
     }
 
     /// Whether there is no room: all that the client gets is a 503.
@@ -50,7 +50,7 @@ impl Slot {
 
     /// Whether the next response is the last.
     pub fn is_ending(&self) -> bool {
-        self.is_rejected() || self.is_evicted() || self.limit.is_stopping()
+        self.is_rejected() || self.is_evicted() || self.shared.is_stopping()
     }
 
     /// Makes the slot the first to be taken: its client is only waited for to hang up.
@@ -75,15 +75,15 @@ impl Slot {
     pub async fn must_end(&self) {
         self.shutdown_signal().await;
         if !self.is_evicted() {
-            let _ = timeout(self.limit.idle_grace, self.shutdown_signal()).await;
+            let _ = timeout(self.shared.idle_grace, self.shutdown_signal()).await;
         }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.limit.slots().end(&self.state);
-        self.limit.slot_freed.notify_one();
+        self.shared.slots().end(&self.state);
+        self.shared.slot_freed.notify_one();
     }
 }
 
@@ -91,8 +91,8 @@ pub struct Answering<'a>(&'a Slot);
 
 impl Drop for Answering<'_> {
     fn drop(&mut self) {
-        let Slot { limit, state } = self.0;
-        state.since.store(limit.now(), Ordering::Relaxed);
+        let Slot { shared, state } = self.0;
+        state.since.store(shared.now(), Ordering::Relaxed);
         state.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
