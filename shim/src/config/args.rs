@@ -30,13 +30,13 @@ pub struct Arguments {
     )]
     pub listen: Vec<ListenAddress>,
 
-    /// Permissions of the Unix socket; to connect needs write permission
+    /// Permissions of the Unix socket; connecting needs write permission
     #[arg(long, env = "APIKEY_SOCKET_MODE", value_name = "OCTAL", help_heading = "Listening",
           default_value = "0660", value_parser = socket_mode)]
     pub socket_mode: u32,
 
     /// File with the certificate and those that it depends on, in PEM form: ports then speak TLS, with
-    /// HTTP/1.1 and HTTP/2. SIGHUP has it read again
+    /// HTTP/1.1 and HTTP/2. SIGHUP reads it again
     #[arg(long, env = "APIKEY_TLS_CERTIFICATE", value_name = "PATH", help_heading = "Listening")]
     pub tls_certificate: Option<PathBuf>,
 
@@ -44,8 +44,9 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_TLS_KEY", value_name = "PATH", help_heading = "Listening")]
     pub tls_key: Option<PathBuf>,
 
-    /// TCP balancers that tell the client's address by the PROXY protocol, version 1 or 2: addresses
-    /// or networks, separated by commas, or unix. They must; from others it is not taken
+    /// TCP balancers that tell the client's address by the PROXY protocol, version 1 or 2: addresses or
+    /// networks, separated by commas, or unix. Their connections must begin with its header; nobody
+    /// else's may
     #[arg(
         long,
         env = "APIKEY_PROXY_PROTOCOL",
@@ -60,7 +61,8 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_TRUSTED_PROXY", value_name = "NETWORKS", help_heading = "HTTP")]
     pub trusted_proxy: Vec<String>,
 
-    /// The header in which they say it. The other one is not read: they pass it on as the client sent it
+    /// The header in which those proxies name the client. The other one is ignored, since they pass it
+    /// on as the client sent it
     #[arg(
         long,
         env = "APIKEY_FORWARDED_HEADER",
@@ -71,8 +73,8 @@ pub struct Arguments {
     )]
     pub forwarded_header: String,
 
-    /// The header that carries the key, alone and without a scheme, such as Api-Key. Authorization is then
-    /// not looked at. Without this, the key is in Authorization or X-Api-Key
+    /// The header that carries the key, alone and without a scheme, such as Api-Key. Authorization is
+    /// then ignored. Without this, the key is in Authorization or X-Api-Key
     #[arg(long, env = "APIKEY_KEY_HEADER", value_name = "HEADER", help_heading = "HTTP")]
     pub key_header: Option<String>,
 
@@ -86,7 +88,7 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_CORS_HEADER", value_name = "NAMES", help_heading = "HTTP")]
     pub cors_header: Vec<String>,
 
-    /// Name of the protected place, for the WWW-Authenticate header of a 401
+    /// Name of what is protected, for the WWW-Authenticate header of a 401
     #[arg(
         long,
         env = "APIKEY_REALM",
@@ -96,7 +98,8 @@ pub struct Arguments {
     )]
     pub realm: String,
 
-    /// The tenant whose keys are valid. Without this and --tenant-by-host, keys of no tenant are
+    /// The tenant whose keys are valid. Without this and --tenant-by-host, only keys that belong to no
+    /// tenant are valid
     #[arg(long, env = "APIKEY_TENANT", value_name = "NAME", help_heading = "Tenants")]
     pub tenant: Option<String>,
 
@@ -111,8 +114,8 @@ pub struct Arguments {
     pub tenant_by_host: Vec<String>,
 
     /// Where Postgres is, as libpq writes it: postgresql://user@host:5432/db?sslmode=verify-full
-    /// or "host=/run/postgresql user=… dbname=…". Its role is one of apikey_checker, which
-    /// deploy/roles.sql makes, and needs nothing else
+    /// or "host=/run/postgresql user=… dbname=…". Its role has to be a member of apikey_checker, which
+    /// deploy/roles.sql creates, and needs nothing else
     #[arg(long, env = "APIKEY_DATABASE", value_name = "URL", help_heading = "Database")]
     pub database: String,
 
@@ -125,13 +128,14 @@ pub struct Arguments {
     )]
     pub database_password_file: Option<PathBuf>,
 
-    /// Connections to Postgres, at most; a quarter of them is for keys that take a slow hash
+    /// Connections to Postgres, at most; a quarter of them are for keys that take a slow hash
     #[arg(long, env = "APIKEY_POOL_SIZE", value_name = "COUNT", help_heading = "Database",
           default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_size: u32,
 
-    /// How long a server may take to let us in, for each of its addresses, before the next server is tried; without it,
-    /// connect_timeout of --database, or else 500ms if that names several servers, or --request-timeout
+    /// How long each address of a server may take to accept a session, before the next one is tried.
+    /// Without this, connect_timeout of --database counts, or else 500ms if that names several servers,
+    /// or --request-timeout
     #[arg(long, env = "APIKEY_CONNECT_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
           value_parser = duration)]
     pub connect_timeout: Option<Duration>,
@@ -193,23 +197,23 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_ADMIN_TLS", help_heading = "Admin page")]
     pub admin_tls: bool,
 
-    /// Names that browsers have for the admin page, beside localhost, 127.0.0.1, [::1] and the address of
-    /// --admin-listen, separated by commas. A request for another one gets a 421
+    /// Names by which browsers reach the admin page, beside localhost, 127.0.0.1, [::1] and the address
+    /// of --admin-listen, separated by commas. A request for another one gets a 421
     #[arg(long, env = "APIKEY_ADMIN_HOST", value_name = "HOSTS", help_heading = "Admin page")]
     pub admin_host: Vec<String>,
 
-    /// After how long without a request a session of the admin page ends
+    /// How long a session of the admin page lasts without a request
     #[arg(long, env = "APIKEY_ADMIN_SESSION_IDLE", value_name = "DURATION",
           help_heading = "Admin page", default_value = "15m", value_parser = session_time)]
     pub admin_session_idle: Duration,
 
-    /// After how long a session of the admin page ends in any case
+    /// How long a session of the admin page lasts at most
     #[arg(long, env = "APIKEY_ADMIN_SESSION_TOTAL", value_name = "DURATION",
           help_heading = "Admin page", default_value = "8h", value_parser = session_time)]
     pub admin_session_total: Duration,
 
-    /// After how long whoever has a session of the admin page signs in to Postgres anew with the password that he gave,
-    /// unseen; a session that cannot ends
+    /// How often the role and the password of a session are checked against Postgres again, unseen; a
+    /// session that fails ends
     #[arg(long, env = "APIKEY_ADMIN_RECHECK", value_name = "DURATION",
           help_heading = "Admin page", default_value = "1m", value_parser = recheck)]
     pub admin_recheck: Duration,
