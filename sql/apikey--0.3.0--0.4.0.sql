@@ -41,6 +41,12 @@ END;
 -- One function that does it, in a schema where nobody else creates any
 ------------------------------------------------------------------------------------------------------
 
+-- What looks like a key is decided by the function that a check calls.
+CREATE FUNCTION apikey.prefix_of(key text) RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT SECURITY INVOKER
+AS 'MODULE_PATHNAME', 'prefix_of_wrapper';
+COMMENT ON FUNCTION apikey.prefix_of(text) IS 'The prefix of a key; NULL for text that is none, whatever it is';
+
 CREATE FUNCTION apikey.draw_key(OUT key text, OUT prefix text, OUT verifier text, OUT tag integer) RETURNS record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -48,7 +54,7 @@ AS $$
 BEGIN
     -- By assignment, here and where this is called: no statement has the key among its parameters.
     key := apikey.generate_key();
-    prefix := split_part(key, '.', 1);
+    prefix := apikey.prefix_of(key);
     verifier := apikey.make_verifier(key);
     tag := apikey.make_tag(key, verifier);
 END
@@ -353,11 +359,11 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named CONSTANT text COLLATE "C" := split_part(key COLLATE "C", '.', 1);
+    named CONSTANT text COLLATE "C" := apikey.prefix_of(key);
     k     apikey.key;
     ended text;
 BEGIN
-    IF key IS NULL OR key COLLATE "C" !~ '^[A-Za-z0-9_-]{1,8}[.](?=.{1,128}$)[A-Za-z0-9._~+/-]+=*$' THEN
+    IF named IS NULL THEN
         RETURN 'refused: malformed. A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9; one that moved in, up to 8 and 128';
     END IF;
     SELECT * INTO k FROM apikey.key AS known WHERE known.prefix = named;
@@ -866,6 +872,7 @@ BEGIN
          WHERE a.grantee <> p.proowner
            AND p.oid IN ('apikey.refuse_row(text)'::regprocedure, 'apikey.refuse_missing_value()'::regprocedure,
                          'apikey.ended(timestamptz,timestamptz,timestamptz)'::regprocedure, 'apikey.draw_key()'::regprocedure,
+                         'apikey.prefix_of(text)'::regprocedure,
                          'apikey.usage_in_memory_of(text)'::regprocedure, 'apikey.contains(inet,inet)'::regprocedure, 'apikey.begin_usage()'::regprocedure,
                          'apikey.restore_usage()'::regprocedure)
     LOOP

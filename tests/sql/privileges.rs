@@ -59,6 +59,7 @@ const WAYS: &[(&str, &str)] = &[
     ("", "TRUNCATE apikey.key"),
     ("", "COPY apikey.key TO STDOUT"),
     ("", "SELECT apikey.generate_key()"),
+    ("", "SELECT apikey.prefix_of('KEY')"),
     ("", "SELECT apikey.draw_key()"),
     ("", "SELECT apikey.make_verifier('KEY')"),
     ("", "SELECT apikey.matches('KEY', '$argon2id$v=19$')"),
@@ -159,7 +160,7 @@ fn a_fresh_install_grants_nothing_to_anybody() {
         }
     }
     client.batch_execute("CREATE EXTENSION apikey").unwrap();
-    let expected = "60 objects, granted: none";
+    let expected = "61 objects, granted: none";
     assert_eq!(one(&mut client, GRANTED_AT_ALL).as_deref(), Some(expected));
     client.batch_execute("GRANT SELECT ON apikeys TO PUBLIC").unwrap();
     assert!(one(&mut client, GRANTED_AT_ALL).unwrap().contains("view apikeys"));
