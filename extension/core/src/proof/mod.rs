@@ -203,6 +203,20 @@ mod tests {
         assert_eq!(Proof::from_bytes(bytes), proof(&counted, KEY, VERIFIER));
     }
 
+    /// `hashlib.blake2b(bytes([FIRST, 3, 6]) + b"abcsecret" + REST.encode(), digest_size=16, key=bytes(range(64)))`, where FIRST is
+    /// 3 and REST begins behind `$argon2id$`, or FIRST is 2 and REST is the whole verifier. 10 is 11, since the proof may last.
+    #[test]
+    fn so_is_that_of_a_key_of_another_shape() {
+        let counted = MacKey::from_bytes(std::array::from_fn(|at| at as u8));
+        for (verifier, expected) in [
+            (VERIFIER, 0xa26b_7aba_76d2_c476_71b0_242b_1d77_594e_u128),
+            ("sha512$$ab", 0x8bdc_8487_d440_fe5b_1184_2dbb_905f_acfc),
+        ] {
+            let bytes = proof(&counted, "abc.secret", verifier).to_bytes();
+            assert_eq!(bytes, expected.to_be_bytes(), "{verifier}");
+        }
+    }
+
     #[test]
     fn another_key_verifier_or_mac_key_makes_another_proof() {
         let (one, two) = (mac_key(), mac_key());

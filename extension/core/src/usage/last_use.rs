@@ -81,3 +81,46 @@ impl LastUseCell {
         self.version.store(0, Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    /// Whose process was stopped while it wrote.
+    #[test]
+    fn what_somebody_goes_on_writing_is_waited_for_by_nobody() {
+        let cell = LastUseCell { version: AtomicU64::new(1), ..LastUseCell::default() };
+        cell.write(LastUse { at: 1, from: None });
+        assert_eq!((cell.at(), cell.read()), (0, Err(Unreadable)));
+    }
+
+    /// Each address says at what time it was written.
+    #[test]
+    fn nobody_reads_half_of_one_use_and_half_of_another() {
+        let cell = LastUseCell::default();
+        let is_over = AtomicBool::new(false);
+        let from = |at: i64| Some(IpAddr::V4(Ipv4Addr::from_bits(at as u32)));
+        std::thread::scope(|scope| {
+            let writers = [0, 1].map(|offset| {
+                let cell = &cell;
+                scope.spawn(move || {
+                    for at in (1..200_000).map(|n| 2 * n + offset) {
+                        cell.write(LastUse { at, from: from(at) });
+                    }
+                })
+            });
+            scope.spawn(|| {
+                while !is_over.load(SeqCst) {
+                    if let Ok(Some(used)) = cell.read() {
+                        assert_eq!(used.from, from(used.at));
+                    }
+                }
+            });
+            let ended = writers.map(|writer| writer.join().is_ok());
+            is_over.store(true, SeqCst);
+            assert_eq!(ended, [true; 2]);
+        });
+    }
+}

@@ -156,7 +156,11 @@ impl<'a> UsageTable<'a> {
 pub fn first_generation() -> Result<i64, NoRandomness> {
     let mut bytes = [0; 8];
     random::fill(&mut bytes)?;
-    Ok((u64::from_le_bytes(bytes) >> 2).cast_signed() + 1)
+    Ok(generation(bytes))
+}
+
+fn generation(random: [u8; 8]) -> i64 {
+    (u64::from_le_bytes(random) >> 2).cast_signed() + 1
 }
 
 #[cfg(test)]

@@ -52,11 +52,43 @@ fn a_key_is_counted_from_its_claim_on() {
     let usage = table.read().collect::<Vec<_>>();
     let last_use = Some(LastUse { at: 5, from: Some(here) });
     assert_eq!(usage, [Usage { key: key(1, 1), generation: 77, counts: counts(2, 1), last_use }]);
+    assert_eq!(table.read_of(key(1, 1)), Some(usage[0]));
+    assert_eq!(table.read_of(key(2, 1)), None);
     assert_eq!(table.unwritten().count(), 1);
     table.written(&usage[0]);
     assert_eq!(table.unwritten().count(), 0);
     table.count(key(1, 1), Outcome::Refused);
     assert_eq!(table.unwritten().next().map(|usage| usage.counts), Some(counts(2, 2)));
+}
+
+/// As Python's integers have it: ((PREFIX ^ DATABASE) * 0x9E37… mod 2^64, exclusive or its own upper half) * 0xD6E8… mod 2^64.
+#[test]
+fn a_hash_is_what_another_implementation_says() {
+    for (database, prefix, hash) in [
+        (1, "K0000001", 0x9F96_82F0_694E_92EF),
+        (16_384, "Map0K71T", 0xDACB_2508_2E59_F16C),
+        (5, "a", 0x633F_0E61_AC52_7E53),
+    ] {
+        assert_eq!(KeyId::new(database, prefix).map(KeyId::hash), Some(hash), "{prefix}");
+    }
+}
+
+#[test]
+fn keys_are_spread_over_all_slots() {
+    let slots = slots(16 * WAYS + WAYS / 2);
+    let table = UsageTable::new(&slots);
+    for number in 0..1000 {
+        let _ = table.claim_and_count(key(1, number), ANYWHERE, || 1);
+    }
+    assert_eq!(table.read().count(), 16 * WAYS, "all but what is left over of the last eight");
+}
+
+#[test]
+fn runs_begin_to_number_at_random_and_none_at_zero() {
+    assert_eq!(generation([0; 8]), 1);
+    assert_eq!(generation([255; 8]), 1 << 62);
+    let (one, two) = (first_generation(), first_generation());
+    assert!(one.is_ok_and(|one| two.is_ok_and(|two| one != two)));
 }
 
 #[test]
@@ -68,8 +100,10 @@ fn addresses_come_back_as_they_were() {
         cell.write(used);
         assert_eq!(cell.read(), Ok(Some(used)));
     }
-    cell.write(LastUse { at: 5, from: None });
-    assert_eq!(cell.read(), Ok(Some(LastUse { at: 5, from: None })));
+    for from in ["192.0.2.1".parse().ok(), None] {
+        cell.write(LastUse { at: 5, from });
+        assert_eq!(cell.read(), Ok(Some(LastUse { at: 5, from })), "as late as the one before");
+    }
     cell.clear();
     assert_eq!(cell.read(), Ok(None));
 }
@@ -95,7 +129,11 @@ fn only_a_slot_whose_counts_are_written_is_given_away() {
     assert!(pin.is_some());
     assert_eq!(table.claim_and_count(late, Outcome::Refused, || 100), Ok(()));
     assert!(table.count(key(1, 3), ANYWHERE) && !table.count(key(1, 5), ANYWHERE));
+    assert!(!table.count(key(2, 3), ANYWHERE), "of another database, in the same bucket");
+    table.read().filter(|usage| usage.key == key(1, 3)).for_each(|usage| table.written(&usage));
+    assert!(!slots[3].take_away());
     drop(pin);
+    assert!(slots[3].take_away(), "nobody counts in it any more");
 
     let found = table.read().find(|usage| usage.key == late);
     let expected = Usage { key: late, generation: 100, counts: counts(0, 1), last_use: None };
@@ -154,8 +192,14 @@ fn what_was_saved_at_a_restart_goes_on() {
 fn a_damaged_line_is_left_out() {
     let line = "7 K0000000 1 1 10 10.0.0.1";
     assert!(Usage::from_line(line, 5).is_some());
-    for damaged in ["", "7", "x K0000000 1 1 10 -", "7 K00000001 1 1 10 -", "7 K0000000 -1 1 10 -"]
-    {
+    for damaged in [
+        "",
+        "7",
+        "x K0000000 1 1 10 -",
+        "7 K00000001 1 1 10 -",
+        "7 K0000000 -1 1 10 -",
+        "7 K0000000 1 -1 10 -",
+    ] {
         assert_eq!(Usage::from_line(damaged, 5), None, "{damaged}");
     }
     for cut in 0..line.len() - 1 {

@@ -125,6 +125,15 @@ mod tests {
         assert_eq!(check(KEY, &costly), Err(VerifyError::UnusableVerifier));
     }
 
+    /// `PBKDF2PasswordHasher().encode(KEY, "s" * 128, iterations=1)`
+    #[test]
+    fn the_longest_salt_is_understood() {
+        let salt = "s".repeat(MAX_SALT_LENGTH);
+        let verifier =
+            format!("pbkdf2_sha256$1${salt}$LRsDPzu39xkXpNUdUS0JD3Loq1sUYllK8OvNMS4wte8=");
+        assert_eq!(check(KEY, &verifier), Ok(true));
+    }
+
     #[test]
     fn malformed_ones_are_refused() {
         let salt = "s".repeat(MAX_SALT_LENGTH + 1);

@@ -160,6 +160,8 @@ mod tests {
             assert_eq!(check(KEY, &verifier), Err(VerifyError::UnusableVerifier), "{cost}");
         }
         assert_eq!(check(KEY, &format!("$argon2id$v=19$m=64,t=1,p=1{tail}")), Ok(false));
+        let largest = Params::new(262_144, 16, 16, None);
+        assert!(largest.is_ok_and(|params| within_bounds(&params)));
     }
 
     #[test]
@@ -211,9 +213,13 @@ mod tests {
             REFERENCE.replace("YXBpa2V5LXRlc3Qtc2FsdA", "c2VhLXNhbHQ"),
             REFERENCE.replace("Cab9IyWhharwRntRwyp0vi3ATtz0", ""),
             REFERENCE.replace("$H3pG7FHse/iHKw0Cab9IyWhharwRntRwyp0vi3ATtz0", ""),
+            REFERENCE.replace("dA$H3", "d$AH3"),
+            REFERENCE.replace("p=1$", "p=1_"),
         ] {
             assert!(!is_current(&other, REFERENCE_PARAMS), "{other}");
         }
+        let nothing = Argon2Params { memory: 0, ..REFERENCE_PARAMS };
+        assert!(!is_current(&REFERENCE.replace("m=256", "m="), nothing));
     }
 
     proptest! {
