@@ -1,6 +1,8 @@
 //! The command line and its environment: what there is to set, and its help. Values whose mistakes
 //! clap can explain are parsed here; the rest is in the module above.
 
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "--help is no markdown")]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
