@@ -33,7 +33,7 @@ use crate::config::Settings;
 use crate::config::args::{Arguments, without_secrets};
 use crate::telemetry::{log, metrics_server};
 
-// As in BSD's sysexits.h.
+// Exit statuses of BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
 const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
@@ -167,7 +167,7 @@ async fn greet(app: Arc<App>) {
     }
 }
 
-/// At each SIGHUP. A renewal that went wrong leaves what worked.
+/// Reads the certificate again at each SIGHUP. A renewal that went wrong leaves what worked.
 async fn reload(tls: Option<Arc<ServerTls>>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         let Some(tls) = &tls else {

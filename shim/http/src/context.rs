@@ -45,9 +45,11 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Limits {
     pub connections: u32,
     pub header_bytes: usize,
+    /// How long a client may take to send a head, or to read a response.
     pub header_time: Duration,
-    /// Between two requests of a connection.
+    /// How long a client may be silent between two requests.
     pub idle_time: Duration,
+    /// How long the last requests may take after `stop`.
     pub shutdown: Duration,
 }
 

@@ -62,7 +62,7 @@ impl ForwardedHeader {
     }
 }
 
-/// From the right. `None` is one that is no text.
+/// The entries of a list from the right. `None` is one that is no text.
 fn entries(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Option<&str>> {
     let lines: Vec<_> = headers.get_all(name).iter().collect();
     let entries = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(is_comma));
@@ -88,7 +88,8 @@ fn bracketed(text: &str) -> Option<IpAddr> {
     inner.parse().ok().map(IpAddr::V6)
 }
 
-/// Of an element, which is pairs. `None` where it is not there or there twice, or where the element is not well-formed.
+/// The value of a parameter of an element. `None` where it is not there or there twice, or where the
+/// element is not well-formed.
 fn parameter<'a>(element: &'a str, wanted: &str) -> Option<&'a str> {
     let mut found = None;
     for pair in element.split(';') {

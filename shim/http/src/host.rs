@@ -88,7 +88,7 @@ pub fn spelled(host: &str) -> Option<String> {
     (name.len() <= LONGEST_NAME && name.split('.').all(is_label)).then_some(name)
 }
 
-/// With the underscore, which is in no name of the Internet and in many of private networks.
+/// A label may have an underscore: no name of the Internet has one, and many of private networks do.
 fn is_label(label: &str) -> bool {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(allowed)

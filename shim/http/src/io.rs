@@ -89,7 +89,7 @@ impl AsyncRead for Io {
     }
 }
 
-/// Not vectored, so that hyper hands over each response in one piece.
+/// No vectored writes, so that hyper hands over each response in one piece.
 impl AsyncWrite for Io {
     fn poll_write(
         mut self: Pin<&mut Self>,

@@ -68,7 +68,7 @@ const BACKLOG: u32 = 4096;
 
 pub struct Listener {
     socket: Socket,
-    /// Another process has it too, or will: what is not accepted yet is that one's.
+    /// Another process has the socket, too, or will: what is not accepted yet is that one's.
     is_passed: bool,
 }
 
@@ -107,8 +107,9 @@ pub fn listen(address: SocketAddr) -> io::Result<Listener> {
     Ok(Listener { socket: Socket::Tcp(socket.listen(BACKLOG)?), is_passed: false })
 }
 
-/// Under another name first: it appears with its permissions, and in the place of one that somebody left or still
-/// serves, whose clients stay with them. It is not removed at the end, because it may be a successor's by then.
+/// Binds the socket under another name first, so that it appears with its permissions, and replaces one
+/// that somebody left or still serves, whose clients stay with them. The socket is not removed at the end:
+/// it may be a successor's by then.
 fn listen_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
         return Err(io::Error::other("there is a file of this name, and it is no socket"));
@@ -188,7 +189,7 @@ impl Listener {
         }
     }
 
-    /// For people, and for whoever started us with port 0.
+    /// Where clients connect to, for people and for whoever started us with port 0.
     pub fn url(&self, has_tls: bool) -> io::Result<String> {
         let scheme = if has_tls { "https" } else { "http" };
         Ok(match &self.socket {

@@ -11,11 +11,11 @@ use crate::peer::Peer;
 
 /// The shortest of all is `PROXY UNKNOWN\r\n`, so this much of one can be read without reading past it.
 const START: usize = v2::PROTOCOL_PREFIX.len();
-/// Of version 2.
+/// The fixed part of a header of version 2, in bytes.
 const FIXED: usize = START + 4;
-/// Of version 2, what follows the fixed part. Balancers send a few hundred bytes.
+/// The longest variable part of a header of version 2. Balancers send a few hundred bytes.
 const LONGEST: usize = 4096;
-/// Of version 1, with its line end.
+/// The longest header of version 1, with its line end.
 const LONGEST_LINE: usize = 107;
 
 /// Reads exactly the header. `balancer` is who sends it.
@@ -45,7 +45,7 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin), balancer: Peer) -> io::
     })
 }
 
-/// After the signature: version and command, family and protocol, and the length of what follows.
+/// Reads what follows the signature: version and command, family and protocol, and the length of what follows.
 async fn read_rest(stream: &mut (impl AsyncRead + Unpin), header: &mut Vec<u8>) -> io::Result<()> {
     header.resize(FIXED, 0);
     stream.read_exact(&mut header[START..]).await?;

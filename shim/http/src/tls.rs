@@ -26,13 +26,14 @@ impl ServerTls {
         Ok(Self { certificate, key, config })
     }
 
-    /// For connections that come from now on. What cannot be used changes nothing.
+    /// Reads the files again, for connections that come from now on. What cannot be used changes nothing.
     pub fn reload(&self) -> Result<(), String> {
         let config = config(&self.certificate, &self.key)?;
         *self.config.write() = config;
         Ok(())
     }
 
+    /// A server that speaks nothing else offers no HTTP/2.
     pub fn acceptor(&self, with_http2: bool) -> TlsAcceptor {
         let mut config = self.config.read().clone();
         if !with_http2 {

@@ -14,8 +14,8 @@ use crate::tls;
 /// What tokio-postgres assumes for `keepalives_idle`.
 const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// For a server that is not the last one: enough for a handshake with TLS over a hundred miles, and little enough that a dead
-/// server is left within a second.
+/// How long one of several servers may take: enough for a handshake with TLS over a hundred miles, and
+/// little enough that a dead server is left within a second.
 const OF_SEVERAL: Duration = Duration::from_millis(500);
 
 /// What the string does not say.

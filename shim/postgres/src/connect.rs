@@ -35,7 +35,7 @@ pub struct Connector {
     pub tls: MakeRustlsConnect,
     pub(crate) hosts: Hosts,
     pub(crate) wanted: Wanted,
-    /// For each address, from the first packet until it can be asked.
+    /// How long each address may take, from the first packet until it can be asked.
     pub(crate) connect_timeout: Duration,
     pub(crate) statement_timeout: Duration,
 }

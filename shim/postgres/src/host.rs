@@ -19,7 +19,7 @@ use crate::log_target;
 /// How long a server that gave no sign of life is tried after the others.
 const LAST_FOR: Duration = Duration::from_secs(10);
 
-/// Between two looks at whether a server is alive, at least.
+/// The least time between two looks at whether a server is alive.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Host {
@@ -36,7 +36,7 @@ pub struct Host {
 /// What is known of whether it lives.
 #[derive(Default)]
 struct Life {
-    /// Until when it is tried last.
+    /// The server is tried after the others until then.
     last_until: Option<Instant>,
     is_looked_at: bool,
     looked_at: Option<Instant>,
@@ -138,7 +138,8 @@ impl Host {
     }
 }
 
-/// For the log. What cannot be part of a host's name is not shown: in a string that was misquoted it is of the password.
+/// What cannot be part of a host's name is not shown: in a string that was misquoted it is part of the
+/// password.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.name {

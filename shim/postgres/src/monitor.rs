@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::log_target;
 use crate::session_attrs::{Attributes, Wanted};
 
-/// Until the connection closes, or the server becomes what is not wanted.
+/// Returns when the connection closes, or when the server becomes what is not wanted.
 pub async fn run<T>(mut connection: Connection<Socket, T>, wanted: Wanted, host: &Host)
 where
     T: AsyncRead + AsyncWrite + Unpin,

@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 
-/// For the rest of the transaction, which is that of the message that it stands in.
+/// Holds for the rest of the transaction, which is that of the message that this stands in.
 const PATH: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
 /// The rows of these statements, one after the other. All go in one message: it is one transaction, and in one session

@@ -18,7 +18,7 @@ pub enum Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
     pub is_standby: bool,
-    /// Also if only the setting `default_transaction_read_only` makes it so.
+    /// True also if only the setting `default_transaction_read_only` makes it so.
     pub is_read_only: bool,
 }
 
@@ -60,8 +60,8 @@ impl Wanted {
 }
 
 impl Attributes {
-    /// As the server has reported them last. It does so of its own accord, at the latest with the next answer after a change;
-    /// a pooler does not.
+    /// What the server has reported last. It does so of its own accord, at the latest with the next answer
+    /// after a change; a pooler does not.
     pub fn reported<T>(connection: &Connection<Socket, T>) -> Option<Self>
     where
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,

@@ -71,7 +71,7 @@ impl KeyHeader {
     }
 }
 
-/// Without a scheme, as the Django package takes it from a header of its own.
+/// A key without a scheme, as the Django package takes it from a header of its own.
 fn bare<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     well_formed(single(headers, name)?.to_str().ok()?)
 }

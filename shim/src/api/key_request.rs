@@ -15,7 +15,7 @@ pub struct KeyRequest<'a> {
     pub key: Option<&'a str>,
     /// The public half of the key, for the log.
     pub prefix: Option<&'a str>,
-    /// By which address the key is checked.
+    /// The address by which the key is checked.
     pub client: Option<IpAddr>,
     tenant: Result<Option<String>, Unknown>,
 }

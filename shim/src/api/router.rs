@@ -27,7 +27,7 @@ enum Route {
     Description,
 }
 
-/// Of all this, for programs: OpenAPI 3.1.
+/// The description of the API for programs: OpenAPI 3.1.
 const DESCRIPTION: &str = include_str!("../../openapi.json");
 
 impl Route {
@@ -98,8 +98,8 @@ impl Handler for App {
     }
 }
 
-/// The body of the request, if any, is not looked at; hyper closes the connection rather than read much
-/// of it.
+/// Ignores the body of a request, if there is one; hyper closes the connection rather than read much of
+/// it.
 async fn respond<B>(app: &App, peer: Peer, request: &Request<B>) -> Response {
     let route = match host::is_well_named(request) {
         true => Route::of(request.uri().path()),

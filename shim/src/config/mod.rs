@@ -1,5 +1,5 @@
-//! From arguments to everything that the server needs, all of it valid. Each refusal is one
-//! sentence that names the setting.
+//! Makes everything that the server needs of its arguments, all of it valid. Each refusal is one sentence
+//! that names the setting.
 
 pub mod args;
 
@@ -165,7 +165,7 @@ fn proxies(arguments: &Arguments) -> Result<TrustedProxies, Invalid> {
     })
 }
 
-/// The same database, by the same way, with the roles of people.
+/// The admin page has the same database, by the same way, with the roles of people.
 fn admin(
     arguments: &Arguments,
     tls: Option<Arc<ServerTls>>,

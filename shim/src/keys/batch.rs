@@ -34,7 +34,7 @@ pub struct Queue<T> {
 pub struct Ticket(u64);
 
 impl<T> Queue<T> {
-    /// For batches on so many connections, one at least, and so many who may wait, one at least.
+    /// `connections` and `bound` are one at least.
     pub fn new(connections: usize, bound: usize) -> Self {
         Self { waiting: VecDeque::new(), left: 0, connections, bound, fresh: 0, slow: 0 }
     }

@@ -34,19 +34,19 @@ pub struct Limits {
     pub connections: usize,
     /// Requests that wait for one, at most.
     pub waiting: usize,
-    /// For a connection.
+    /// How long a request may wait for a connection.
     pub wait: Duration,
-    /// For a whole call: waiting for a connection, connecting, asking.
+    /// How long a whole call may take: waiting for a connection, connecting, asking.
     pub request: Duration,
 }
 
 /// What is in use at the moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// Connections.
+    /// Connections that are being asked.
     pub in_use: i64,
     pub idle: i64,
-    /// Requests.
+    /// Requests that wait for a connection.
     pub waiting: i64,
     /// Permits for slow hashes that are taken, and keys that wait for one.
     pub slow_in_use: i64,

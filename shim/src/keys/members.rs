@@ -43,7 +43,7 @@ pub struct Members {
     check: Option<Statement>,
     check_without_tenant: Option<Statement>,
     authorize: Option<Statement>,
-    /// For what can be answered without a slow hash. Where these lack, the others answer everything.
+    /// These answer what takes no slow hash. Where they lack, the others answer everything.
     check_at_once: Option<Statement>,
     authorize_at_once: Option<Statement>,
 }
@@ -59,7 +59,7 @@ pub enum Lack {
 }
 
 impl Lack {
-    /// Without a character that JSON escapes.
+    /// It has no character that JSON escapes.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Extension => {
@@ -81,7 +81,7 @@ impl Members {
         Ok(Self::of(&safe_query::rows(client, FIND).await?))
     }
 
-    /// From rows of `FIND`.
+    /// Reads rows of `FIND`.
     pub fn of(rows: &[SimpleQueryRow]) -> Self {
         let value =
             |row: &SimpleQueryRow, name| row.try_get(name).ok().flatten().map(str::to_owned);
@@ -107,7 +107,7 @@ impl Members {
         }
     }
 
-    /// For questions that are all of this kind.
+    /// The statement for questions that are all of one kind.
     pub fn statement(&self, questions: &[&Question], pace: Pace) -> Result<&Statement, Lack> {
         let are_checks = questions.iter().all(|question| matches!(question.asked, Asked::Check));
         let (found, at_once, lack) = match are_checks {

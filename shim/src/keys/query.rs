@@ -52,7 +52,7 @@ impl Statement {
         Self { text, types: &TYPES[..3] }
     }
 
-    /// Of keys of no tenant, by a function that takes none.
+    /// Checks keys of no tenant, by a function that takes none.
     pub fn check_without_tenant(call: &str, guard: &str) -> Self {
         let text = format!(
             "SELECT {call}(q.key, q.ip)::pg_catalog.text \

@@ -37,7 +37,7 @@ impl DatabaseErrors {
         tokio::spawn(self.clone().sum_up(kind));
     }
 
-    /// Until there is a second without.
+    /// Ends with the first second without an error.
     async fn sum_up(self: Arc<Self>, kind: Kind) {
         loop {
             sleep(PAUSE).await;

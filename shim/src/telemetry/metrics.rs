@@ -136,7 +136,7 @@ impl Metrics {
         self.abandoned.get_or_create(&[("route", route)]).inc();
     }
 
-    /// After `begun`, whatever became of it.
+    /// Follows each `begun`, whatever became of the request.
     pub fn ended(&self) {
         self.in_flight.dec();
     }

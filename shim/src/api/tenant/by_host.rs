@@ -16,7 +16,7 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// From `HOST=TENANT` and `*.SUFFIX=*`.
+    /// Parses `HOST=TENANT` and `*.SUFFIX=*`.
     pub fn parse<'a>(entries: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut hosts = Self::default();
         for entry in entries {

@@ -39,7 +39,7 @@ impl Tenancy {
         }
     }
 
-    /// For a check of no key at all, which shall be the same statement as that of a request.
+    /// The tenant for a check of no key, which shall be the same statement as that of a request.
     pub fn any(&self) -> Option<&str> {
         match self {
             Self::None => None,
