@@ -39,7 +39,7 @@ const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
 
 /// Why the program ends early, and the status that says so.
-struct Failure(u8, String);
+struct ExitError(u8, String);
 
 /// The program: from its arguments to its exit status.
 pub fn main() -> ExitCode {
@@ -53,12 +53,12 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             let message = without_secrets(error.to_string(), &arguments);
-            return fail(Failure(EX_USAGE, message));
+            return fail(ExitError(EX_USAGE, message));
         }
     };
     let settings = match Settings::new(parsed) {
         Ok(settings) => settings,
-        Err(invalid) => return fail(Failure(EX_USAGE, format!("error: {invalid}"))),
+        Err(invalid) => return fail(ExitError(EX_USAGE, format!("error: {invalid}"))),
     };
     match start(settings) {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,13 +66,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn fail(Failure(status, message): Failure) -> ExitCode {
+fn fail(ExitError(status, message): ExitError) -> ExitCode {
     let _ = writeln!(io::stderr(), "{}", message.trim_end());
     ExitCode::from(status)
 }
 
-fn start(settings: Settings) -> Result<(), Failure> {
-    let internal = |error: io::Error| Failure(EX_SOFTWARE, format!("error: {error}"));
+fn start(settings: Settings) -> Result<(), ExitError> {
+    let internal = |error: io::Error| ExitError(EX_SOFTWARE, format!("error: {error}"));
     // Before there are threads: it takes variables out of the environment.
     let passed = ListenFd::from_env();
     let log = log::start(settings.log, settings.log_format)
@@ -90,7 +90,7 @@ fn start(settings: Settings) -> Result<(), Failure> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
         let hangup = signal(SignalKind::hangup()).map_err(internal)?;
         let listeners = listen::open(&settings.listen, settings.socket_mode, passed)
-            .map_err(|error| Failure(EX_UNAVAILABLE, format!("error: {error}")))?;
+            .map_err(|error| ExitError(EX_UNAVAILABLE, format!("error: {error}")))?;
         for listener in &listeners {
             let url = listener.url(settings.handshake.tls.is_some()).map_err(internal)?;
             info!(version = env!("CARGO_PKG_VERSION"), %url, "apikey-shim starts");
@@ -130,17 +130,17 @@ fn start(settings: Settings) -> Result<(), Failure> {
     })
 }
 
-fn listen(address: SocketAddr) -> Result<Listener, Failure> {
+fn listen(address: SocketAddr) -> Result<Listener, ExitError> {
     listen::listen(address).map_err(|error| {
-        Failure(EX_UNAVAILABLE, format!("error: cannot listen on {address}: {error}"))
+        ExitError(EX_UNAVAILABLE, format!("error: cannot listen on {address}: {error}"))
     })
 }
 
-fn start_admin(settings: admin::Settings) -> Result<admin::Running, Failure> {
+fn start_admin(settings: admin::Settings) -> Result<admin::Running, ExitError> {
     let listen = settings.listen;
     let running = admin::start(settings).map_err(|error| {
         let message = format!("error: cannot listen on {listen} (--admin-listen): {error}");
-        Failure(EX_UNAVAILABLE, message)
+        ExitError(EX_UNAVAILABLE, message)
     })?;
     if !running.has_tls && !running.address.ip().is_loopback() {
         warn!(address = %running.address, "the admin page is not on loopback: others can reach it, and read what passes by");

@@ -135,7 +135,8 @@ fn challenge(realm: &str) -> Result<HeaderValue, String> {
 
 /// An empty value is no setting here, too: keys of tenants are then refused, never taken.
 fn tenancy(arguments: &Arguments) -> Result<Tenancy, Invalid> {
-    let hosts = of("tenant-by-host", by_host::Hosts::parse(items(&arguments.tenant_by_host)))?;
+    let hosts =
+        of("tenant-by-host", by_host::TenantHosts::parse(items(&arguments.tenant_by_host)))?;
     match arguments.tenant.as_deref().filter(|tenant| !tenant.is_empty()) {
         None if hosts.is_empty() => Ok(Tenancy::None),
         None => Ok(Tenancy::ByHost(hosts)),

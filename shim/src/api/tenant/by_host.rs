@@ -6,16 +6,16 @@ use apikey_http::host;
 
 use super::name::name;
 
-/// Hosts as `host::spelled` writes them.
+/// TenantHosts as `host::spelled` writes them.
 #[derive(Debug, Default)]
-pub struct Hosts {
+pub struct TenantHosts {
     named: HashMap<String, String>,
     /// What stands behind the label that is the tenant. It is one label, so that no host has two
     /// patterns and the order of the entries means nothing.
     suffixes: HashSet<String>,
 }
 
-impl Hosts {
+impl TenantHosts {
     /// Parses `HOST=TENANT` and `*.SUFFIX=*`.
     pub fn parse<'a>(entries: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut hosts = Self::default();
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn tenant(entries: &[&str], host: &str) -> Option<String> {
-        Hosts::parse(entries.iter().copied()).unwrap().tenant(host)
+        TenantHosts::parse(entries.iter().copied()).unwrap().tenant(host)
     }
 
     #[test]
@@ -143,11 +143,11 @@ mod tests {
             "::1=venue",
             "caf\u{e9}.example.org=venue",
         ] {
-            let message = Hosts::parse([entry].into_iter()).unwrap_err();
+            let message = TenantHosts::parse([entry].into_iter()).unwrap_err();
             assert!(message.starts_with(&format!("\"{entry}\": ")), "{message}");
         }
         for twice in [["a.b=c", "A.B.=d"], ["*.b=*", "*.B=*"]] {
-            assert!(Hosts::parse(twice.into_iter()).is_err(), "{twice:?}");
+            assert!(TenantHosts::parse(twice.into_iter()).is_err(), "{twice:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ mod name;
 use apikey_http::host;
 use hyper::{HeaderMap, Uri};
 
-use by_host::Hosts;
+use by_host::TenantHosts;
 use name::name;
 
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub enum Tenancy {
     /// Keys that have none are valid.
     None,
     One(String),
-    ByHost(Hosts),
+    ByHost(TenantHosts),
 }
 
 /// The request's host has no tenant. It is refused like any other, without the database.
@@ -65,7 +65,7 @@ mod tests {
     }
 
     fn by_host() -> Tenancy {
-        Tenancy::ByHost(Hosts::parse(["*.example.org=*"].into_iter()).unwrap())
+        Tenancy::ByHost(TenantHosts::parse(["*.example.org=*"].into_iter()).unwrap())
     }
 
     #[test]
