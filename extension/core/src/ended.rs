@@ -18,11 +18,11 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// `None`: the key is live.
-    pub fn ended(self, now: i64) -> Option<Ended> {
+    /// `None`: the key is live. The clock is read for a key with an end alone.
+    pub fn ended(self, now: impl FnOnce() -> i64) -> Option<Ended> {
         if self.revoked_at.is_some() {
             Some(Ended::Revoked)
-        } else if self.expires_at.is_some_and(|end| end <= now) {
+        } else if self.expires_at.is_some_and(|end| end <= now()) {
             Some(Ended::Expired)
         } else if self.disabled_at.is_some() {
             Some(Ended::Disabled)
@@ -60,7 +60,7 @@ mod tests {
                     ];
                     let first = all.into_iter().find_map(|(is, ended)| is.then_some(ended));
                     let ends = Ends { revoked_at, expires_at, disabled_at };
-                    assert_eq!(ends.ended(NOW), first, "{ends:?}");
+                    assert_eq!(ends.ended(|| NOW), first, "{ends:?}");
                 }
             }
         }

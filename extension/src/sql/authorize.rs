@@ -91,10 +91,11 @@ impl Decision {
             }
             let mut given = values.into_iter();
             let values = types.map(|type_| if is_column(&type_) { given.next()? } else { None });
-            let (values, are_null): (Vec<_>, Vec<_>) = values
+            let (mut values, mut are_null): (Vec<_>, Vec<_>) = values
                 .map(|value| (value.unwrap_or(pg_sys::Datum::null()), value.is_none()))
                 .unzip();
-            let tuple = pg_sys::heap_form_tuple(descriptor, values.as_ptr(), are_null.as_ptr());
+            let tuple =
+                pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), are_null.as_mut_ptr());
             Ok(Self(pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data)))
         }
     }

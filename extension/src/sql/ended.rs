@@ -13,5 +13,5 @@ fn ended(
 ) -> Option<&'static str> {
     let [revoked_at, expires_at, disabled_at] =
         [revoked_at, expires_at, disabled_at].map(|at| at.map(TimestampWithTimeZone::into_inner));
-    Ends { revoked_at, expires_at, disabled_at }.ended(clock()).map(Ended::name)
+    Ends { revoked_at, expires_at, disabled_at }.ended(clock).map(Ended::name)
 }

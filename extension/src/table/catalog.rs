@@ -18,8 +18,8 @@ pub struct KeyTable {
     places: Places,
 }
 
-/// Where each column stands in the table, if it has it.
-type Places = [Option<usize>; COLUMNS.len()];
+/// Where each column stands in the table, if it has it. Each check copies them.
+type Places = [Option<u16>; COLUMNS.len()];
 
 /// A column of `apikey.key`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ const SHOWN: [Column; 3] = [Column::Name, Column::Owner, Column::Metadata];
 
 impl KeyTable {
     pub fn place(&self, column: Column) -> Option<usize> {
-        self.places[column as usize]
+        self.places[column as usize].map(usize::from)
     }
 }
 
@@ -226,7 +226,9 @@ fn places(columns: &[pg_sys::FormData_pg_attribute]) -> Result<Places, ErrorRepo
     for (column, name, type_) in COLUMNS {
         let place = columns.iter().position(|column| is_named(column, name));
         match place {
-            Some(at) if columns[at].atttypid == type_ => places[column as usize] = place,
+            Some(at) if columns[at].atttypid == type_ => {
+                places[column as usize] = at.try_into().ok();
+            }
             _ if SHOWN.contains(&column) => {}
             Some(_) => return Err(damaged("a column of apikey.key has another type")),
             // Without tags, keys are as safe: their secrets are hashed.

@@ -86,7 +86,7 @@ impl Row {
             expires_at: at(Column::ExpiresAt),
             disabled_at: at(Column::DisabledAt),
         };
-        ends.ended(now)
+        ends.ended(|| now)
     }
 
     pub fn tag(&self) -> Option<u32> {
