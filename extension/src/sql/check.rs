@@ -39,6 +39,12 @@ fn check_key_at_once(
     check(key, ip, tenant, Hash::Never)
 }
 
+/// The prefix of a key. NULL: the text is not a key.
+#[pg_extern(immutable, parallel_safe, strict)]
+fn prefix_of(key: &str) -> Option<String> {
+    Key::parse(key).map(|key| key.prefix().to_owned())
+}
+
 /// Whether a verifier was made from a key.
 #[pg_extern(volatile, parallel_safe, strict)]
 fn matches(key: &str, verifier: &str) -> Result<bool, ErrorReport> {
