@@ -2,6 +2,8 @@
 
 use crate::ROOT;
 use apikey_tests::{Cluster, Database, PUBLISHED_KEY, one, program, run};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// `(path, text)` of each page but the one from which `make bench` makes another.
@@ -61,4 +63,28 @@ fn the_readme_shows_sql_that_works() {
         let block = block.replace(PUBLISHED_KEY, &key).replace(&PUBLISHED_KEY[..8], &key[..8]);
         client.batch_execute(&block).unwrap();
     }
+}
+
+#[test]
+fn the_drawing_of_the_crates_is_what_cargo_builds() {
+    let metadata = ["metadata", "--no-deps", "--format-version", "1"];
+    let metadata = run(program(env!("CARGO"), &metadata).current_dir(ROOT)).success();
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: BTreeSet<_> = packages.iter().map(|package| &package["name"]).map(name).collect();
+    let mut built = BTreeSet::new();
+    for package in packages {
+        for other in package["dependencies"].as_array().unwrap() {
+            if ours.contains(name(&other["name"])) {
+                built.insert(format!("{} --> {}", name(&package["name"]), name(&other["name"])));
+            }
+        }
+    }
+    let page = std::fs::read_to_string(format!("{ROOT}/docs/architecture.md")).unwrap();
+    let arrows = page.lines().map(str::trim).filter(|line| line.contains(" --> "));
+    assert_eq!(arrows.map(str::to_owned).collect::<BTreeSet<_>>(), built);
+}
+
+fn name(value: &Value) -> &str {
+    value.as_str().unwrap()
 }
