@@ -50,7 +50,7 @@ fuzz: ## fuzz the parsers, and the shim with any bytes on a connection
 mutants: ## change the rules of keys and the parsers piece by piece, and see whether the tests notice (an hour or more)
 	@scripts/mutants
 
-lint: ## formatting, clippy, shellcheck
+lint: ## formatting, circles of imports, clippy, rustdoc, shellcheck
 	@scripts/lint
 
 install: ## put the extension into the Postgres of PG_CONFIG= (DESTDIR= for packagers)
