@@ -188,6 +188,8 @@ class Reader:
                     self.next()
             self.next()
             return
+        if not path:
+            return
         name = path[-2] if path[-1] == "self" else path[-1]
         if self.peek() == "as":
             self.next()
