@@ -30,7 +30,7 @@ fn drop_extension_under_load() {
 
 #[test]
 fn extension_upgraded_under_load() {
-    let cluster = Cluster::private(&["shared_preload_libraries = 'apikey'"]);
+    let cluster = Cluster::preloaded(&[]);
     let mut database = Database::without_extension(cluster);
     let mut client = database.superuser();
     let login = database.login("checker", "");

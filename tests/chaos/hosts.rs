@@ -21,7 +21,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let cluster = Cluster::private(&["shared_preload_libraries = 'apikey'"]);
+        let cluster = Cluster::preloaded(&[]);
         let mut database = Database::in_cluster(cluster);
         let login = database.checker();
         let keys = keys(&database);

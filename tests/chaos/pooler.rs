@@ -12,10 +12,7 @@ struct Pooled {
 
 impl Pooled {
     fn new() -> Self {
-        let mut database = Database::in_cluster(Cluster::private(&[
-            "shared_preload_libraries = 'apikey'",
-            "log_statement = 'all'",
-        ]));
+        let mut database = Database::in_cluster(Cluster::preloaded(&["log_statement = 'all'"]));
         let login = database.checker();
         Self { database, login }
     }

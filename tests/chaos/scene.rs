@@ -24,8 +24,7 @@ pub struct Scene {
 
 impl Scene {
     pub fn new(settings: &[&str], flags: &[&str]) -> Self {
-        let preload = ["shared_preload_libraries = 'apikey'"];
-        Self::in_cluster(Cluster::private(&[&preload, settings].concat()), flags)
+        Self::in_cluster(Cluster::preloaded(settings), flags)
     }
 
     pub fn in_cluster(cluster: Cluster, flags: &[&str]) -> Self {

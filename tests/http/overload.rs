@@ -2,24 +2,16 @@
 
 use crate::asking::Asking;
 use apikey_tests::{Answer, Database, Shim, eventually, program};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+const KEYTEST: &str = "/api/user/keytest/";
+
 /// Nothing ends before the test says so.
 const PATIENT: [&str; 4] = ["--pool-wait", "30s", "--request-timeout", "30s"];
-
-fn send(shim: &Shim, key: &str) -> TcpStream {
-    let mut stream = shim.connect();
-    write!(
-        stream,
-        "GET /api/user/keytest/ HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-Api-Key: {key}\r\n\r\n"
-    )
-    .unwrap();
-    stream
-}
 
 fn assert_shed(answer: &Answer) {
     answer.assert_problem(503);
@@ -60,7 +52,7 @@ fn without_a_place_the_answer_is_503_at_once() {
     let shim = Shim::start(&mut database, &[&PATIENT[..], &["--max-connections", "10"]].concat());
     let mut locking = database.superuser();
     locking.batch_execute("BEGIN; LOCK TABLE apikey.key").unwrap();
-    let waiting: Vec<_> = (0..10).map(|_| send(&shim, &key)).collect();
+    let waiting: Vec<_> = (0..10).map(|_| shim.ask_later(KEYTEST, &key)).collect();
     let mut turned_away = 0;
     eventually("they have their places", || {
         let answer = shim.get("/live", &[]);
@@ -88,9 +80,9 @@ fn past_the_queue_for_postgres_the_answer_is_503_at_once() {
     let shim = Shim::start(&mut database, &flags);
     let mut locking = database.superuser();
     locking.batch_execute("BEGIN; LOCK TABLE apikey.key").unwrap();
-    let mut waiting = vec![send(&shim, &key)];
+    let mut waiting = vec![shim.ask_later(KEYTEST, &key)];
     database.wait_for_blocked(1);
-    waiting.extend((0..4 + 3).map(|_| send(&shim, &key)));
+    waiting.extend((0..4 + 3).map(|_| shim.ask_later(KEYTEST, &key)));
     let is_answered = |stream: &mut TcpStream| {
         stream.set_nonblocking(true).unwrap();
         let is_answered = stream.peek(&mut [0]).is_ok();

@@ -1,10 +1,11 @@
 //! What stands in `deploy/` for Prometheus and Grafana, with a real Prometheus that reads the shim.
 
-use apikey_tests::{Database, Samples, Shim, eventually, from_test_script, program, run};
+use apikey_tests::{
+    Database, Samples, Shim, eventually, free_address, from_test_script, program, run,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{File, read_to_string, write};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -105,7 +106,7 @@ impl Prometheus {
         let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
         write(path("prometheus.yml"), config).unwrap();
         std::fs::copy(format!("{DEPLOY}/prometheus/alerts.yml"), path("alerts.yml")).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = free_address();
         let child = Command::new(tool("prometheus"))
             .arg(format!("--config.file={}", path("prometheus.yml")))
             .arg(format!("--storage.tsdb.path={}", path("data")))

@@ -1,12 +1,12 @@
 //! The lines of requests, and the name that each request has.
 
 use apikey_tests::{
-    Answer, Cluster, Database, PUBLISHED_KEY, Samples, Shim, eventually, from_test_script, program,
-    run, wrong_secret,
+    Answer, Cluster, Database, PUBLISHED_KEY, Samples, Shim, eventually, free_address,
+    from_test_script, program, run, wrong_secret,
 };
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -209,8 +209,7 @@ fn failures(shim: &Shim) -> Vec<Value> {
 /// Standard error is a pipe that nobody reads, full after some hundred lines; 8192 wait, and the others are lost.
 #[test]
 fn a_reader_that_stands_still_holds_up_nobody() {
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (address, metrics) = (free(), free());
+    let (address, metrics) = (free_address(), free_address());
     let mut shim = Command::new(from_test_script("APIKEY_SHIM"))
         .args(["--database", "postgresql://u@127.0.0.1:1/d", "--log-requests", "--log", "info"])
         .args(["--listen", &address.to_string(), "--metrics-listen", &metrics.to_string()])

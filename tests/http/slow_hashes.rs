@@ -3,8 +3,6 @@
 use apikey_tests::{
     Answer, Cluster, Database, Samples, Shim, eventually, one, signal, stat, wrong_secret,
 };
-use std::io::Write;
-use std::net::TcpStream;
 use std::thread::JoinHandle;
 
 /// Nothing ends before the test says so. Of eight connections, two are for slow hashes.
@@ -20,10 +18,7 @@ const FLAGS: [&str; 8] = [
 ];
 
 fn one_at_a_time() -> Database {
-    Database::in_cluster(Cluster::private(&[
-        "shared_preload_libraries = 'apikey'",
-        "apikey.max_concurrent_hashes = 1",
-    ]))
+    Database::in_cluster(Cluster::preloaded(&["apikey.max_concurrent_hashes = 1"]))
 }
 
 /// As keys from Django are: only a slow hash tells a wrong secret.
@@ -66,17 +61,8 @@ impl Drop for Holder {
     }
 }
 
-fn send(shim: &Shim, path: &str, key: &str) -> TcpStream {
-    let mut stream = shim.connect();
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Api-Key {key}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream
-}
-
 fn ask(shim: &Shim, path: &str, key: &str) -> Answer {
-    Answer::read(send(shim, path, key))
+    Answer::read(shim.ask_later(path, key))
 }
 
 fn until_slow(shim: &Shim, in_use: f64, waiting: f64) {
@@ -99,9 +85,9 @@ fn they_hold_up_nobody_and_a_prefix_has_its_share() {
     // All that are let in for the one prefix. One of them has a place.
     let wrong: Vec<_> = (0..4).map(|number| format!("{}{number:032}", &attacked[..9])).collect();
     let keytest = "/api/user/keytest/";
-    let mut waiting = vec![send(&shim, "/auth", &wrong[0])];
+    let mut waiting = vec![shim.ask_later("/auth", &wrong[0])];
     until_slow(&shim, 1.0, 0.0);
-    waiting.extend(wrong[1..].iter().map(|key| send(&shim, keytest, key)));
+    waiting.extend(wrong[1..].iter().map(|key| shim.ask_later(keytest, key)));
     until_slow(&shim, 1.0, 3.0);
     for path in [keytest, "/auth"] {
         for key in [&attacked, &wrong_secret(&attacked)] {
@@ -111,9 +97,9 @@ fn they_hold_up_nobody_and_a_prefix_has_its_share() {
         }
     }
     // Another prefix has the other place, and the next one waits for a place; any number with the same key share it.
-    let mut good: Vec<_> = (0..20).map(|_| send(&shim, keytest, &new)).collect();
+    let mut good: Vec<_> = (0..20).map(|_| shim.ask_later(keytest, &new)).collect();
     until_slow(&shim, 2.0, 3.0);
-    good.push(send(&shim, "/auth", &newer));
+    good.push(shim.ask_later("/auth", &newer));
     until_slow(&shim, 2.0, 4.0);
 
     // Whoever needs no hash waits for nobody.
@@ -146,7 +132,7 @@ fn a_client_that_leaves_costs_nothing() {
     let shim = Shim::start(&mut database, &FLAGS);
     assert_eq!(shim.get("/ready", &[]).status(), 200);
     let holder = Holder::new(&database);
-    drop(send(&shim, "/api/user/keytest/", &key));
+    drop(shim.ask_later("/api/user/keytest/", &key));
     until_slow(&shim, 1.0, 0.0);
     drop(holder);
     until_slow(&shim, 0.0, 0.0);

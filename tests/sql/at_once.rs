@@ -6,7 +6,7 @@ use postgres::Client;
 const NEEDS_HASH: &str = r#"{"needs_hash":true}"#;
 
 fn alone() -> Database {
-    Database::in_cluster(Cluster::private(&["shared_preload_libraries = 'apikey'"]))
+    Database::in_cluster(Cluster::preloaded(&[]))
 }
 
 fn at_once(client: &mut Client, key: &str) -> Option<String> {

@@ -90,7 +90,7 @@ fn check(client: &mut Client, key: &str) -> Option<String> {
 
 #[test]
 fn what_cannot_be_read_is_an_error_until_it_is_undone() {
-    let database = Database::in_cluster(Cluster::private(&["shared_preload_libraries = 'apikey'"]));
+    let database = Database::in_cluster(Cluster::preloaded(&[]));
     let mut client = database.superuser();
     let mut checking = database.superuser();
     let (key, unproven) = (database.key("'event', '10.0.0.0/8'"), database.key("'event'"));

@@ -9,10 +9,7 @@ use std::thread::JoinHandle;
 
 /// In a cluster of the test's own, where one may hash at a time.
 fn one_at_a_time() -> Database {
-    Database::in_cluster(Cluster::private(&[
-        "shared_preload_libraries = 'apikey'",
-        "apikey.max_concurrent_hashes = 1",
-    ]))
+    Database::in_cluster(Cluster::preloaded(&["apikey.max_concurrent_hashes = 1"]))
 }
 
 /// A key that is refused after a hash so slow that it can be caught at it.

@@ -1,18 +1,9 @@
 //! `sql/import/django.sql`: keys of djangorestframework-api-key, made by a real Django.
 
-use apikey_tests::{Cluster, Database, Django, Output, eventually, one, stat, wrong_secret};
+use apikey_tests::{Cluster, Database, Django, eventually, one, stat, wrong_secret};
 use postgres::Client;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/import/django.sql");
-
-/// Runs the script with these variables, its report as columns with bars between them.
-fn import(database: &Database, variables: &[&str]) -> Output {
-    let mut arguments = vec!["-X", "-A", "-f", SCRIPT];
-    for variable in variables {
-        arguments.extend(["-v", variable]);
-    }
-    database.client_program("psql", &arguments)
-}
 
 fn check(client: &mut Client, key: &str, tenant: &str) -> Option<String> {
     one(client, &format!("SELECT apikey_check('{key}', NULL, '{tenant}')"))
@@ -44,7 +35,8 @@ fn a_real_django(django: Django, hasher: Option<&str>, method: &str) {
     let database = Database::new();
     let mut client = database.superuser();
     let keys = django.keys(&database, "public", hasher);
-    let output = import(&database, &["auth=event", "tenant=venue", "owner=ada", "dry_run=off"]);
+    let output =
+        database.run_script(SCRIPT, &["auth=event", "tenant=venue", "owner=ada", "dry_run=off"]);
     let report = output.success();
     assert!(report.contains("all|5|5|0|0"), "{report}");
     assert_eq!(methods(&mut client), method);
@@ -102,7 +94,7 @@ fn keys_of_other_generators(django: Django) {
         [("public.venue_key", "all|11|11|0|0"), ("public.venue_nameless", "all|1|1|0|0")]
     {
         let table = format!("table={table}");
-        let report = import(&database, &["auth=event", "dry_run=off", &table]).success();
+        let report = database.run_script(SCRIPT, &["auth=event", "dry_run=off", &table]).success();
         assert!(report.contains(counts), "{report}");
     }
     assert_eq!(keys.len(), 12);
@@ -174,7 +166,7 @@ fn every_table_of_keys_is_accounted_for() {
         format!("venue.rest_framework_api_key_apikey|1|0|0|1|No key of it can be imported: {old}"),
         "venue.elsewhere||0|0|0|No key of it can be imported: invalid input syntax".to_owned(),
     ];
-    let first = import(&database, &["auth=event", "dry_run=off"]).success();
+    let first = database.run_script(SCRIPT, &["auth=event", "dry_run=off"]).success();
     for line in others.iter().cloned().chain([
         "public.rest_framework_api_key_apikey|2|2|0|0|\n".to_owned(),
         format!("venue.venue_key|11|0|0|11|Not asked for: -v table='venue.venue_key'. {unlike}"),
@@ -186,7 +178,7 @@ fn every_table_of_keys_is_accounted_for() {
 
     // Those of a run before are here, whichever table is asked for now.
     let table = "table=venue.venue_nameless";
-    let second = import(&database, &["auth=event", "dry_run=off", table]).success();
+    let second = database.run_script(SCRIPT, &["auth=event", "dry_run=off", table]).success();
     for line in others.iter().cloned().chain([
         "public.rest_framework_api_key_apikey|2|0|2|0|".to_owned(),
         "venue.venue_nameless|1|1|0|0|\n".to_owned(),
@@ -196,7 +188,7 @@ fn every_table_of_keys_is_accounted_for() {
     assert!(second.contains("||live|imported as 'unnamed'|"), "{second}");
 
     let table = "table=venue.rest_framework_api_key_apikey";
-    let output = import(&database, &["auth=event", "dry_run=off", table]);
+    let output = database.run_script(SCRIPT, &["auth=event", "dry_run=off", table]);
     assert_eq!(output.code, Some(3));
     assert!(output.stderr.contains(old), "{}", output.stderr);
     assert!(!output.stderr.contains("does not exist"), "{}", output.stderr);
@@ -217,7 +209,8 @@ fn a_row_that_is_no_key_is_listed_and_the_rest_is_imported() {
              INSERT INTO keys VALUES ('F', NULL, '2024-01-06', 'six')",
         )
         .unwrap();
-    let report = import(&database, &["auth=event", "dry_run=off", "table=public.keys"]).success();
+    let report =
+        database.run_script(SCRIPT, &["auth=event", "dry_run=off", "table=public.keys"]).success();
     for line in [
         "|A|one|postgres||live|imported|",
         "|A|two|postgres||live|not imported: another key has this prefix|",
@@ -238,7 +231,7 @@ fn by_default_nothing_is_changed() {
     let mut client = database.superuser();
     plain_table(&mut client, ") VALUES ('AAAAAAAA', 'till')");
     for variables in [&["auth=event"][..], &["auth=event", "dry_run=on"]] {
-        let report = import(&database, variables).success();
+        let report = database.run_script(SCRIPT, variables).success();
         assert!(report.contains("DRY RUN: nothing was changed."), "{report}");
         assert!(report.contains("|AAAAAAAA|till|postgres||live|imported|\"event\""), "{report}");
         let left = "SELECT count(*) + (SELECT count(*) FROM apikey.event) FROM apikey.key";
@@ -257,7 +250,7 @@ fn what_a_key_may_do_is_said_in_each_of_the_three_forms() {
         let database = Database::new();
         let mut client = database.superuser();
         plain_table(&mut client, ") VALUES ('AAAAAAAA', 'till')");
-        import(&database, &[&format!("auth={given}"), "dry_run=off"]).success();
+        database.run_script(SCRIPT, &[&format!("auth={given}"), "dry_run=off"]).success();
         assert_eq!(one(&mut client, "SELECT auth FROM apikey.key").as_deref(), Some(stored));
     }
 }
@@ -283,7 +276,7 @@ fn what_cannot_be_taken_over_is_listed_and_the_rest_is() {
              ('{present}', 'same prefix', 'sha512$$' || repeat('0', 128), '2024-01-07', false, NULL)"
         ),
     );
-    let report = import(&database, &["auth=event", "owner=ada", "dry_run=off"]).success();
+    let report = database.run_script(SCRIPT, &["auth=event", "owner=ada", "dry_run=off"]).success();
     for line in [
         "|AAAAAAAA|odd hash|ada||live|not imported: A verifier is",
         "|BBB+BBB|odd prefix|ada||live|not imported: A prefix has 1 to 8 characters",
@@ -317,7 +310,7 @@ fn run_again_it_changes_nothing_even_when_hashes_were_renewed() {
     let mut client = database.superuser();
     let rows = "SELECT string_agg(k::text, ';' ORDER BY prefix) || (SELECT count(*) FROM apikey.event) FROM apikey.key AS k";
     let keys = Django::Current.keys(&database, "public", None);
-    let first = import(&database, &["auth=event", "dry_run=off"]).success();
+    let first = database.run_script(SCRIPT, &["auth=event", "dry_run=off"]).success();
     assert!(first.contains("all|5|5|0|0"), "{first}");
     let hash = format!(
         "SELECT left(verifier, 10) FROM apikey.key WHERE prefix = '{}'",
@@ -328,7 +321,8 @@ fn run_again_it_changes_nothing_even_when_hashes_were_renewed() {
         one(&mut client, &hash).as_deref() == Some("$argon2id$")
     });
     let before = one(&mut client, rows);
-    let second = import(&database, &["auth=ticket", "owner=eve", "dry_run=off"]).success();
+    let second =
+        database.run_script(SCRIPT, &["auth=ticket", "owner=eve", "dry_run=off"]).success();
     assert!(second.contains("all|5|0|5|0"), "{second}");
     assert_eq!(one(&mut client, rows), before);
 
@@ -338,7 +332,7 @@ fn run_again_it_changes_nothing_even_when_hashes_were_renewed() {
             &[],
         )
         .unwrap();
-    let third = import(&database, &["auth=event", "dry_run=off"]).success();
+    let third = database.run_script(SCRIPT, &["auth=event", "dry_run=off"]).success();
     assert!(third.contains("but revoked in Django: use apikey_revoke"), "{third}");
     assert_eq!(one(&mut client, rows), before);
 }
@@ -369,14 +363,14 @@ fn what_is_wrong_is_said_and_nothing_is_imported() {
             "there is no table public.other with the columns prefix and hashed_key",
         ),
     ] {
-        let output = import(&database, variables);
+        let output = database.run_script(SCRIPT, variables);
         assert_eq!(output.code, Some(3), "{variables:?}");
         assert!(output.stderr.contains(said), "{variables:?}: {}", output.stderr);
         assert_eq!(one(&mut client, "SELECT count(*) FROM apikey.key").as_deref(), Some("0"));
     }
     client.batch_execute("CREATE SCHEMA \"Odd \"\"one\"\"\"; ALTER TABLE rest_framework_api_key_apikey SET SCHEMA \"Odd \"\"one\"\"\"").unwrap();
     let table = r#"table="Odd ""one""".rest_framework_api_key_apikey"#;
-    import(&database, &["auth=event", "dry_run=off", table]).success();
+    database.run_script(SCRIPT, &["auth=event", "dry_run=off", table]).success();
     assert_eq!(one(&mut client, "SELECT count(*) FROM apikey.key").as_deref(), Some("1"));
 }
 
@@ -384,7 +378,7 @@ fn what_is_wrong_is_said_and_nothing_is_imported() {
 fn without_the_extension_it_says_what_to_do() {
     let database = Database::without_extension(Cluster::shared());
     plain_table(&mut database.superuser(), ") VALUES ('AAAAAAAA', 'till')");
-    let output = import(&database, &["auth=event", "dry_run=off"]);
+    let output = database.run_script(SCRIPT, &["auth=event", "dry_run=off"]);
     assert_eq!(output.code, Some(3));
     assert!(output.stderr.contains("CREATE EXTENSION apikey"), "{}", output.stderr);
 }
@@ -398,7 +392,7 @@ fn no_hash_reaches_an_error() {
     client
         .batch_execute("ALTER TABLE apikey.key ADD CONSTRAINT test CHECK (name <> 'till')")
         .unwrap();
-    let output = import(&database, &["auth=event", "dry_run=off"]);
+    let output = database.run_script(SCRIPT, &["auth=event", "dry_run=off"]);
     assert!(output.stdout.contains("not imported: test|"), "{}", output.stdout);
     assert!(!output.stderr.contains("0000"), "{}", output.stderr);
 }
@@ -426,14 +420,14 @@ fn no_function_of_a_tables_owner_is_run() {
              INSERT INTO eve.within VALUES ('a', 'h', now())",
         )
         .unwrap();
-    let report = import(&database, &["auth=event", "dry_run=off"]).success();
+    let report = database.run_script(SCRIPT, &["auth=event", "dry_run=off"]).success();
     for line in [
         "eve.beside|1|0|0|1|Not asked for: -v table='eve.beside'. Not read: one. Does",
         "eve.within|1|0|0|1|No key of it can be imported: types of its own are not read: prefix",
     ] {
         assert!(report.contains(line), "{line} is not in\n{report}");
     }
-    let output = import(&database, &["auth=event", "dry_run=off", "table=eve.within"]);
+    let output = database.run_script(SCRIPT, &["auth=event", "dry_run=off", "table=eve.within"]);
     assert!(output.stderr.contains("types of its own"), "{}", output.stderr);
     assert_eq!(one(&mut client, "SELECT count(*) FROM eve.fooled").as_deref(), Some("0"));
 }

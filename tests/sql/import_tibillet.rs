@@ -1,6 +1,6 @@
 //! `sql/import/tibillet.sql`: keys of venues, each in a schema of its own.
 
-use apikey_tests::{Database, Django, Output, one};
+use apikey_tests::{Database, Django, one};
 use postgres::Client;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/import/tibillet.sql");
@@ -13,15 +13,6 @@ const OLDEST: [&str; 5] = ["event", "product", "place", "artist", "reservation"]
 const MIDDLE: [&str; 6] = ["event", "product", "reservation", "ticket", "wallet", "sale"];
 const NEWEST: [&str; 9] =
     ["event", "product", "reservation", "ticket", "membership", "wallet", "sale", "crowd", "page"];
-
-/// Runs the script with these variables, its report as columns with bars between them.
-fn import(database: &Database, variables: &[&str]) -> Output {
-    let mut arguments = vec!["-X", "-A", "-f", SCRIPT];
-    for variable in variables {
-        arguments.extend(["-v", variable]);
-    }
-    database.client_program("psql", &arguments)
-}
 
 /// What all tenants share.
 fn platform(client: &mut Client, schemas: &[&str]) {
@@ -108,7 +99,7 @@ fn what_a_key_may_do_is_what_its_clients_see_today() {
     key(&mut client, "middle", "BBBBBBBB", "till", "product = true, sale = true");
     key(&mut client, "newest", "CCCCCCCC", "till", "page = true, crowd = true");
     key(&mut client, "newest", "DDDDDDDD", "gifts", &format!("gift_asset_id = '{ASSET}'"));
-    let report = import(&database, &["dry_run=off"]).success();
+    let report = database.run_script(SCRIPT, &["dry_run=off"]).success();
     assert_lines(
         &report,
         &["middle|1|1|0|0", "all|4|4|0|0", "till|middle, newest, oldest", "tenant\npublic\n"],
@@ -158,7 +149,7 @@ fn owner_tenant_address_and_state_come_along() {
             "UPDATE \"{schema}\".rest_framework_api_key_apikey SET revoked = true, expiry_date = '2024-06-01' WHERE prefix = 'CCCCCCCC'"
         ))
         .unwrap();
-    import(&database, &["dry_run=off"]).success();
+    database.run_script(SCRIPT, &["dry_run=off"]).success();
     let rows = "SELECT string_agg(concat_ws('|', prefix, tenant, owner, name, allowed_ips, created_at::date, expires_at::date, status, revoke_reason),
                                   E'\\n' ORDER BY prefix) FROM apikeys";
     assert_eq!(
@@ -202,7 +193,7 @@ fn what_needs_a_decision_is_listed_and_the_rest_is_imported() {
         "all|6|1|0|5",
     ];
     for variables in [&[][..], &["dry_run=off"]] {
-        let report = import(&database, variables).success();
+        let report = database.run_script(SCRIPT, variables).success();
         assert_lines(&report, &listed);
         assert!(!report.contains("000000"), "{report}");
     }
@@ -210,8 +201,8 @@ fn what_needs_a_decision_is_listed_and_the_rest_is_imported() {
     assert_eq!(one(&mut client, names).as_deref(), Some("shop,shop (BBBBBBBB)"));
 
     // Decided: the copy's key is the one that counts, and both columns are rights.
-    import(&database, &["dry_run=off", "tenants=copy"]).success();
-    let report = import(&database, &["dry_run=off", "rights=blocked, booking"]).success();
+    database.run_script(SCRIPT, &["dry_run=off", "tenants=copy"]).success();
+    let report = database.run_script(SCRIPT, &["dry_run=off", "rights=blocked, booking"]).success();
     assert_lines(
         &report,
         &[
@@ -233,13 +224,19 @@ fn the_dry_run_and_the_second_run_change_nothing() {
     key(&mut client, "demo", "BBBBBBBB", "shop", "event = true");
     let state = "SELECT concat(string_agg(k::text, ';' ORDER BY prefix), (SELECT count(*) FROM apikey.event)) FROM apikey.key AS k";
     for variables in [&[][..], &["dry_run=on"], &["dry_run=1"]] {
-        let report = import(&database, variables).success();
+        let report = database.run_script(SCRIPT, variables).success();
         assert_lines(&report, &["all|2|2|0|0", "DRY RUN: nothing was changed."]);
         assert_eq!(one(&mut client, state).as_deref(), Some("0"));
     }
-    assert_lines(&import(&database, &["dry_run=off"]).success(), &["all|2|2|0|0", "Done."]);
+    assert_lines(
+        &database.run_script(SCRIPT, &["dry_run=off"]).success(),
+        &["all|2|2|0|0", "Done."],
+    );
     let before = one(&mut client, state);
-    assert_lines(&import(&database, &["dry_run=off"]).success(), &["all|2|0|2|0", "Done."]);
+    assert_lines(
+        &database.run_script(SCRIPT, &["dry_run=off"]).success(),
+        &["all|2|0|2|0", "Done."],
+    );
     assert_eq!(one(&mut client, state), before);
 }
 
@@ -256,12 +253,12 @@ fn an_error_leaves_nothing_behind() {
         ("SELECT", &["dry_run=maybe"], "invalid input syntax for type boolean"),
     ] {
         client.batch_execute(spoil).unwrap();
-        let output = import(&database, variables);
+        let output = database.run_script(SCRIPT, variables);
         assert_eq!(output.code, Some(3), "{said}");
         assert!(output.stderr.contains(said), "{said}: {}", output.stderr);
         assert_eq!(one(&mut client, "SELECT count(*) FROM apikey.key").as_deref(), Some("0"));
     }
-    import(&database, &["dry_run=off", "tenants=demo"]).success();
+    database.run_script(SCRIPT, &["dry_run=off", "tenants=demo"]).success();
     assert_eq!(one(&mut client, "SELECT count(*) FROM apikey.key").as_deref(), Some("1"));
 }
 
@@ -286,7 +283,7 @@ fn a_venue_that_does_not_say_what_its_keys_may_do_stops_nobody_else() {
             key(&mut client, schema, prefix, "till", "event = true");
         }
         client.batch_execute(spoil).unwrap();
-        let report = import(&database, &["dry_run=off"]).success();
+        let report = database.run_script(SCRIPT, &["dry_run=off"]).success();
         assert!(report.contains(why) && report.contains("zoo|1|0|0|1"), "{spoil}: {report}");
         assert_lines(&report, &["demo|1|1|0|0", "zoo.rest_framework_api_key_apikey|1|0|0|1|"]);
     }
@@ -314,7 +311,7 @@ fn every_table_of_keys_is_accounted_for() {
         )
         .unwrap();
     let scanner = r#"'demo."BaseBillet_scannerapikey"' -v tenant='demo'"#;
-    let report = import(&database, &["dry_run=off", "tenants=demo"]).success();
+    let report = database.run_script(SCRIPT, &["dry_run=off", "tenants=demo"]).success();
     assert_lines(
         &report,
         &[
@@ -345,7 +342,7 @@ fn every_table_of_keys_is_accounted_for() {
     ];
     database.client_program("psql", &arguments).success();
     assert_lines(
-        &import(&database, &["dry_run=off"]).success(),
+        &database.run_script(SCRIPT, &["dry_run=off"]).success(),
         &[
             "demo.\"BaseBillet_scannerapikey\"|1|0|1|0|",
             "demo.rest_framework_api_key_apikey|1|0|1|0|\n",
@@ -372,14 +369,14 @@ fn no_function_of_a_tables_owner_is_run() {
         .unwrap();
     venue(&mut client, "demo", &MIDDLE, ", one eve.trick");
     key(&mut client, "demo", "AAAAAAAA", "till", "event = true, one = 'a'");
-    assert_lines(&import(&database, &["dry_run=off"]).success(), &["all|1|1|0|0"]);
+    assert_lines(&database.run_script(SCRIPT, &["dry_run=off"]).success(), &["all|1|1|0|0"]);
     assert_eq!(one(&mut client, "SELECT count(*) FROM eve.fooled").as_deref(), Some("0"));
 }
 
 #[test]
 fn elsewhere_it_says_that_this_is_not_tibillet() {
     let database = Database::new();
-    let output = import(&database, &["dry_run=off"]);
+    let output = database.run_script(SCRIPT, &["dry_run=off"]);
     assert_eq!(output.code, Some(3));
     assert!(output.stderr.contains("Is this TiBillet's database?"), "{}", output.stderr);
 }
@@ -397,7 +394,7 @@ fn an_address_that_is_none_stops_its_key_alone() {
     key(&mut client, "demo", "AAAAAAAA", "a", "ip = 'localhost'");
     key(&mut client, "demo", "BBBBBBBB", "b", "ip = '::ffff:192.0.2.1'");
     key(&mut client, "demo", "CCCCCCCC", "c", "ip = ''");
-    let report = import(&database, &["dry_run=off"]).success();
+    let report = database.run_script(SCRIPT, &["dry_run=off"]).success();
     assert_lines(
         &report,
         &["not imported: invalid input syntax for type inet: \"localhost\"", "all|3|2|0|1"],
@@ -415,10 +412,10 @@ fn a_scope_that_is_not_known_stops_its_key() {
     venue(&mut client, "demo", &["event"], "");
     key(&mut client, "demo", "AAAAAAAA", "a", "event = true");
     client.batch_execute("INSERT INTO apikey.scope VALUES ('event', 'events')").unwrap();
-    let report = import(&database, &["dry_run=off"]).success();
+    let report = database.run_script(SCRIPT, &["dry_run=off"]).success();
     assert_lines(&report, &["not imported: auth names a scope that is not known: 'postaladdress'"]);
     client.batch_execute("INSERT INTO apikey.scope VALUES ('postaladdress', 'addresses')").unwrap();
-    assert_lines(&import(&database, &["dry_run=off"]).success(), &["all|1|1|0|0"]);
+    assert_lines(&database.run_script(SCRIPT, &["dry_run=off"]).success(), &["all|1|1|0|0"]);
 }
 
 #[test]
@@ -439,7 +436,7 @@ fn keys_that_a_real_django_made_in_each_venue() {
             .unwrap();
         keys.extend(made.into_iter().map(|(label, key)| (schema, label, key)));
     }
-    assert_lines(&import(&database, &["dry_run=off"]).success(), &["all|10|10|0|0"]);
+    assert_lines(&database.run_script(SCRIPT, &["dry_run=off"]).success(), &["all|10|10|0|0"]);
     for (schema, label, key) in &keys {
         for tenant in ["here", "there", ""] {
             let sql = format!(

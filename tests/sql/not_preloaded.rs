@@ -1,12 +1,6 @@
 //! Without `shared_preload_libraries` keys work as well: each connection remembers for itself, and the log says so.
 
-use apikey_tests::{Cluster, Database, one, stat, wrong_secret};
-use postgres::Client;
-
-fn check(client: &mut Client, key: &str) -> bool {
-    let check = "SELECT apikey_check($1, NULL)::text IS NOT NULL";
-    client.query_one(check, &[&key]).unwrap().get(0)
-}
+use apikey_tests::{Cluster, Database, is_valid, one, stat, wrong_secret};
 
 #[test]
 fn each_connection_hashes_a_key_once_and_says_once_what_would_spare_it() {
@@ -17,7 +11,7 @@ fn each_connection_hashes_a_key_once_and_says_once_what_would_spare_it() {
         let mut client = database.superuser();
         let pid = one(&mut client, "SELECT pg_backend_pid()").unwrap();
         for _ in 0..3 {
-            assert!(!check(&mut client, &wrong) && check(&mut client, &key));
+            assert!(!is_valid(&mut client, &wrong) && is_valid(&mut client, &key));
         }
         let counters = ["hashes", "proof_hits", "accepted", "wrong_secret", "preloaded"];
         assert_eq!(counters.map(|name| stat(&mut client, name)), [1, 2, 3, 3, 0]);
@@ -31,16 +25,16 @@ fn each_connection_hashes_a_key_once_and_says_once_what_would_spare_it() {
     }
     // The verdict is nobody's memory here, either.
     let mut client = database.superuser();
-    assert!(check(&mut client, &key));
+    assert!(is_valid(&mut client, &key));
     one(&mut database.superuser(), &format!("SELECT apikey_revoke('{}')", &key[..8])).unwrap();
-    assert!(!check(&mut client, &key));
+    assert!(!is_valid(&mut client, &key));
 
     let data = one(&mut client, "SHOW data_directory").unwrap();
     drop(client);
     database.cluster.stop();
     assert!(!std::path::Path::new(&data).join("pg_stat/apikey_proofs").exists());
     database.cluster.start();
-    assert!(!check(&mut database.superuser(), &key));
+    assert!(!is_valid(&mut database.superuser(), &key));
 }
 
 /// A message that Postgres logs comes with its statement and its context, and this one comes at a first check.
@@ -110,7 +104,7 @@ fn no_hash_is_renewed() {
     let key = database.key("'event'");
     let mut client = database.superuser();
     client.batch_execute("SET apikey.argon2_iterations = 2").unwrap();
-    assert!((0..3).all(|_| check(&mut client, &key)));
+    assert!((0..3).all(|_| is_valid(&mut client, &key)));
     assert_eq!(stat(&mut client, "hashes"), 1, "one that it is right");
     let cost = one(&mut client, "SELECT split_part(verifier, '$', 4) FROM apikey.key");
     assert_eq!(cost.as_deref(), Some("m=1024,t=1,p=1"));

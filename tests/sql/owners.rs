@@ -4,12 +4,11 @@ use crate::usage::{check, wait_for_stored};
 use apikey_tests::{Cluster, Database, Login, one};
 
 const ROLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql");
-const SETTINGS: [&str; 2] =
-    ["shared_preload_libraries = 'apikey'", "apikey.usage_flush_interval = '1s'"];
+const SETTINGS: [&str; 1] = ["apikey.usage_flush_interval = '1s'"];
 
 /// Installed by a superuser who has gone: all that was his is a plain role's.
 fn handed_over(version: &str) -> (Database, Login) {
-    let mut database = Database::without_extension(Cluster::private(&SETTINGS));
+    let mut database = Database::without_extension(Cluster::preloaded(&SETTINGS));
     let installer = database.login("installer", "SUPERUSER");
     let owner = database.login("owner", "");
     let create = format!("CREATE EXTENSION apikey VERSION '{version}'");
@@ -93,7 +92,7 @@ fn all_works_after_an_update_of_what_was_handed_over() {
 /// Who owns the database and nothing of the extension, and is no superuser.
 #[test]
 fn the_owner_of_the_database_dumps_it() {
-    let mut database = Database::in_cluster(Cluster::private(&SETTINGS));
+    let mut database = Database::in_cluster(Cluster::preloaded(&SETTINGS));
     database.client_program("psql", &["-Xq", "-f", ROLES]).success();
     let owner = database.login("owner", "");
     let key = database.key("'event'");
@@ -115,7 +114,7 @@ fn the_owner_of_the_database_dumps_it() {
 
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), dump).unwrap();
-    let mut other = Database::without_extension(Cluster::private(&SETTINGS));
+    let mut other = Database::without_extension(Cluster::preloaded(&SETTINGS));
     let roles =
         ["apikey_checker", "apikey_auditor", "apikey_manager", "apikey_backup", &owner.role];
     for role in roles {

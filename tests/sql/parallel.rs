@@ -9,10 +9,7 @@ const PARALLEL: &str = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0
 
 /// With a table of a thousand questions about each of two keys, and of a thousand wrong ones.
 fn asked() -> (Database, Client) {
-    let database = Database::in_cluster(Cluster::private(&[
-        "shared_preload_libraries = 'apikey'",
-        "max_worker_processes = 16",
-    ]));
+    let database = Database::in_cluster(Cluster::preloaded(&["max_worker_processes = 16"]));
     let mut client = database.superuser();
     let keys = ["'event'", "'ticket'"].map(|auth| database.key(auth));
     client

@@ -1,21 +1,17 @@
 //! What is remembered is that a key matches its hash: for all connections, and for a generated key beyond a restart. What
 //! is never remembered is that a key is valid.
 
-use apikey_tests::{Cluster, Database, eventually, one, program, run, stat, wrong_secret};
+use apikey_tests::{
+    Cluster, Database, eventually, is_valid, one, program, run, stat, wrong_secret,
+};
 use postgres::Client;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-const PRELOADED: &str = "shared_preload_libraries = 'apikey'";
-
 /// In a cluster of the test's own: nobody else moves its counters.
 fn alone(settings: &[&str]) -> Database {
-    Database::in_cluster(Cluster::private(&[&[PRELOADED], settings].concat()))
-}
-
-fn check(client: &mut Client, key: &str) -> bool {
-    one(client, &format!("SELECT apikey_check('{key}', NULL)")).is_some()
+    Database::in_cluster(Cluster::preloaded(settings))
 }
 
 /// How many slow hashes something takes.
@@ -49,7 +45,7 @@ fn a_key_is_hashed_once_for_all_connections_and_under_another_verifier_anew() {
     let taken = hashes(&database, || {
         for _ in 0..3 {
             let mut connection = database.superuser();
-            assert!((0..3).all(|_| check(&mut connection, &key)));
+            assert!((0..3).all(|_| is_valid(&mut connection, &key)));
         }
     });
     assert_eq!((taken, stat(&mut client, "proof_hits") - hits), (1, 8));
@@ -66,19 +62,19 @@ fn a_key_is_hashed_once_for_all_connections_and_under_another_verifier_anew() {
     let taken = hashes(&database, || {
         let mut checking = database.superuser();
         client.execute(set, &[&&key[..8], &others.0, &others.1]).unwrap();
-        assert!(!check(&mut checking, &key));
+        assert!(!is_valid(&mut checking, &key));
         client.execute(set, &[&&key[..8], &own.0, &own.1]).unwrap();
-        assert!(check(&mut checking, &key));
+        assert!(is_valid(&mut checking, &key));
     });
     assert_eq!(taken, 0);
 
     // Of the verifier alone the tag does not stay: only the slow hash can tell.
     let set = "UPDATE apikey.key SET verifier = $2 WHERE prefix = $1";
     client.execute(set, &[&&key[..8], &others.0]).unwrap();
-    assert_eq!(hashes(&database, || assert!(!check(&mut client, &key))), 1);
+    assert_eq!(hashes(&database, || assert!(!is_valid(&mut client, &key))), 1);
     client.execute(set, &[&&key[..8], &own.0]).unwrap();
-    assert_eq!(hashes(&database, || assert!(check(&mut client, &key))), 1);
-    assert_eq!(hashes(&database, || assert!(check(&mut client, &key))), 0);
+    assert_eq!(hashes(&database, || assert!(is_valid(&mut client, &key))), 1);
+    assert_eq!(hashes(&database, || assert!(is_valid(&mut client, &key))), 0);
 }
 
 #[test]
@@ -91,15 +87,15 @@ fn a_wrong_secret_is_hashed_only_where_there_is_no_tag_and_nothing_of_it_is_reme
     {
         for _ in 0..3 {
             let taken =
-                hashes(&database, || assert!(!check(&mut client, &wrong_secret(key)), "{key}"));
+                hashes(&database, || assert!(!is_valid(&mut client, &wrong_secret(key)), "{key}"));
             assert_eq!(taken, each, "a wrong secret of {key}");
         }
-        assert_eq!(hashes(&database, || assert!(check(&mut client, key))), right, "{key}");
+        assert_eq!(hashes(&database, || assert!(is_valid(&mut client, key))), right, "{key}");
     }
     // The key that is not valid is told by its row, whatever was remembered of it.
     client.batch_execute("UPDATE apikey.key SET disabled_at = now()").unwrap();
     for key in [&generated, &chosen] {
-        assert_eq!(hashes(&database, || assert!(!check(&mut client, key))), 0, "{key}");
+        assert_eq!(hashes(&database, || assert!(!is_valid(&mut client, key))), 0, "{key}");
     }
     let counters = ["wrong_secret", "disabled", "accepted", "preloaded"];
     assert_eq!(counters.map(|name| stat(&mut client, name)), [12, 2, 4, 1]);
@@ -120,7 +116,9 @@ fn a_key_that_has_ended_or_is_of_another_tenant_buys_no_hash() {
         client.batch_execute(&format!("UPDATE apikey.key SET {end}")).unwrap();
         let before = stat(&mut client, counter);
         let taken = hashes(&database, || {
-            assert!(!check(&mut client, &wrong_secret(&chosen)) && !check(&mut client, &chosen));
+            assert!(
+                !is_valid(&mut client, &wrong_secret(&chosen)) && !is_valid(&mut client, &chosen)
+            );
         });
         assert_eq!((taken, stat(&mut client, counter) - before), (0, 2), "{end}");
     }
@@ -136,13 +134,13 @@ fn after_a_rotation_the_old_key_buys_no_hash_and_the_new_one_has_a_tag() {
     let mut client = database.superuser();
     let chosen = chosen_key(&database);
     let wrong = wrong_secret(&chosen);
-    assert_eq!(hashes(&database, || assert!(!check(&mut client, &wrong))), 1);
+    assert_eq!(hashes(&database, || assert!(!is_valid(&mut client, &wrong))), 1);
     let fresh = one(&mut client, &format!("SELECT apikey_rotate('{}')", &chosen[..8])).unwrap();
     let taken = hashes(&database, || {
-        assert!(!check(&mut client, &wrong) && !check(&mut client, &wrong_secret(&fresh)));
+        assert!(!is_valid(&mut client, &wrong) && !is_valid(&mut client, &wrong_secret(&fresh)));
     });
     assert_eq!(taken, 0);
-    assert!(check(&mut client, &fresh));
+    assert!(is_valid(&mut client, &fresh));
 }
 
 /// Often enough that Postgres has made the plan for good.
@@ -198,13 +196,13 @@ fn a_full_table_gives_up_old_proofs_and_every_key_stays_valid() {
         .collect();
     for round in 1..=2 {
         for key in &keys {
-            assert!(check(&mut client, key), "round {round}");
+            assert!(is_valid(&mut client, key), "round {round}");
         }
     }
     assert!(stat(&mut client, "proof_evictions") > 0);
     // Few were given up, or there would be no use in the table.
     assert!(stat(&mut client, "proof_hits") > 300);
-    assert!(!keys.iter().any(|key| check(&mut client, &wrong_secret(key))));
+    assert!(!keys.iter().any(|key| is_valid(&mut client, &wrong_secret(key))));
 }
 
 /// What a clean shutdown leaves.
@@ -224,7 +222,7 @@ fn proofs_of_generated_keys_alone_outlast_a_restart() {
     let (generated, chosen) = (database.key("'event'"), chosen_key(&database));
     let file = file(&database);
     let mut client = database.superuser();
-    assert!(check(&mut client, &generated) && check(&mut client, &chosen));
+    assert!(is_valid(&mut client, &generated) && is_valid(&mut client, &chosen));
     drop(client);
     assert!(!file.exists(), "a backup of a running server would have it");
 
@@ -240,14 +238,14 @@ fn proofs_of_generated_keys_alone_outlast_a_restart() {
     assert!(!file.exists());
     let mut client = database.superuser();
     for (key, taken) in [(&generated, 0), (&chosen, 1)] {
-        assert!(!check(&mut client, &wrong_secret(&generated)));
-        assert_eq!(hashes(&database, || assert!(check(&mut client, key))), taken, "{key}");
+        assert!(!is_valid(&mut client, &wrong_secret(&generated)));
+        assert_eq!(hashes(&database, || assert!(is_valid(&mut client, key))), taken, "{key}");
     }
     // Twice, as well: what was restored is saved like any other.
     drop(client);
     restart(&database);
     let mut client = database.superuser();
-    assert_eq!(hashes(&database, || assert!(check(&mut client, &generated))), 0);
+    assert_eq!(hashes(&database, || assert!(is_valid(&mut client, &generated))), 0);
 }
 
 #[test]
@@ -264,7 +262,7 @@ fn a_file_that_is_not_whole_is_ignored_and_the_log_says_so() {
     let key = database.key("'event'");
     let file = file(&database);
     for (what, damage) in DAMAGES {
-        assert!(check(&mut database.superuser(), &key), "{what}");
+        assert!(is_valid(&mut database.superuser(), &key), "{what}");
         database.cluster.stop();
         let mut saved = fs::read(&file).unwrap();
         damage(&mut saved);
@@ -275,17 +273,17 @@ fn a_file_that_is_not_whole_is_ignored_and_the_log_says_so() {
         assert!(log.contains("apikey: pg_stat/apikey_proofs was not whole"), "{what}: {log}");
         assert!(!file.exists(), "{what}");
         let mut client = database.superuser();
-        assert!(!check(&mut client, &wrong_secret(&key)), "{what}");
-        assert_eq!(hashes(&database, || assert!(check(&mut client, &key))), 1, "{what}");
+        assert!(!is_valid(&mut client, &wrong_secret(&key)), "{what}");
+        assert_eq!(hashes(&database, || assert!(is_valid(&mut client, &key))), 1, "{what}");
     }
     // Whole, but not to be read. It is replaced at the next shutdown.
     database.cluster.stop();
     fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
     database.cluster.start();
     assert!(database.cluster.log().contains("apikey: cannot take pg_stat/apikey_proofs"));
-    assert_eq!(hashes(&database, || assert!(check(&mut database.superuser(), &key))), 1);
+    assert_eq!(hashes(&database, || assert!(is_valid(&mut database.superuser(), &key))), 1);
     restart(&database);
-    assert_eq!(hashes(&database, || assert!(check(&mut database.superuser(), &key))), 0);
+    assert_eq!(hashes(&database, || assert!(is_valid(&mut database.superuser(), &key))), 0);
 }
 
 /// What shared memory had is lost, or is not to be trusted: all that this may cost is a hash per key.
@@ -294,12 +292,12 @@ fn after_a_crash_or_an_immediate_shutdown_keys_are_checked() {
     let database = alone(&["apikey.max_concurrent_hashes = 1"]);
     let (key, fresh) = (database.key("'event'"), database.key("'event'"));
     let file = file(&database);
-    assert!(check(&mut database.superuser(), &key));
+    assert!(is_valid(&mut database.superuser(), &key));
     database.cluster.crash();
     database.cluster.start();
     assert!(!file.exists());
     let mut client = database.superuser();
-    assert!(!check(&mut client, &wrong_secret(&key)) && check(&mut client, &key));
+    assert!(!is_valid(&mut client, &wrong_secret(&key)) && is_valid(&mut client, &key));
 
     // Killed while it hashes, it takes the one turn that there is with it.
     let costly = "UPDATE apikey.key SET verifier = replace(verifier, 'm=1024,t=1', 'm=65536,t=16') WHERE prefix = $1";
@@ -314,10 +312,10 @@ fn after_a_crash_or_an_immediate_shutdown_keys_are_checked() {
     assert!(!hashing.join().unwrap(), "the hash was done before the backend was killed");
     database.wait_for_recovery();
     let mut client = database.superuser();
-    assert!(!check(&mut client, &wrong_secret(&key)));
-    assert_eq!(hashes(&database, || assert!(check(&mut client, &key))), 1);
+    assert!(!is_valid(&mut client, &wrong_secret(&key)));
+    assert_eq!(hashes(&database, || assert!(is_valid(&mut client, &key))), 1);
     // And what is remembered from now on is saved, as ever.
     drop(client);
     restart(&database);
-    assert_eq!(hashes(&database, || assert!(check(&mut database.superuser(), &key))), 0);
+    assert_eq!(hashes(&database, || assert!(is_valid(&mut database.superuser(), &key))), 0);
 }

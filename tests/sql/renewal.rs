@@ -2,7 +2,7 @@
 
 use super::usage::wait_for_stored;
 use super::usage_worker::reload_with;
-use apikey_tests::{Cluster, Database, eventually, one, stat, wrong_secret};
+use apikey_tests::{Cluster, Database, eventually, is_valid, one, stat, wrong_secret};
 use postgres::Client;
 
 const SET_COST: &str = "m=1024,t=1,p=1";
@@ -31,25 +31,20 @@ fn cost(client: &mut Client, key: &str) -> String {
     client.query_one(cost, &[&&key[..8]]).unwrap().get(0)
 }
 
-fn check(client: &mut Client, key: &str) -> bool {
-    one(client, &format!("SELECT apikey_check('{key}', NULL)")).is_some()
-}
-
 /// Where others hash, too, a hash may be made another time.
 fn wait_for_renewed(client: &mut Client, key: &str) {
-    eventually("the hash is renewed", || check(client, key) && cost(client, key) == SET_COST);
+    eventually("the hash is renewed", || is_valid(client, key) && cost(client, key) == SET_COST);
 }
 
 /// In a cluster of the test's own: nobody else moves its counters, or takes its turns.
 fn alone(setting: &str) -> Database {
-    let settings = ["shared_preload_libraries = 'apikey'", setting];
-    Database::in_cluster(Cluster::private(&settings))
+    Database::in_cluster(Cluster::preloaded(&[setting]))
 }
 
 /// Until a worker has begun after this, and has ended: it stores uses first, and one runs at a time.
 fn wait_for_a_worker(client: &mut Client, key: &str) {
     for _ in 0..2 {
-        check(client, key);
+        is_valid(client, key);
         let used = format!(
             "SELECT accepted || ' ' || refused || ' -' FROM apikeys WHERE prefix = '{}'",
             &key[..8]
@@ -65,9 +60,9 @@ fn a_good_check_renews_and_the_key_goes_on() {
     let mut client = database.superuser();
     let key = costly_key(&database);
     let wrong = wrong_secret(&key);
-    assert!(!check(&mut client, &wrong));
+    assert!(!is_valid(&mut client, &wrong));
     wait_for_renewed(&mut client, &key);
-    assert!(check(&mut client, &key) && !check(&mut client, &wrong));
+    assert!(is_valid(&mut client, &key) && !is_valid(&mut client, &wrong));
     let trail = "SELECT string_agg(action || ' ' || (changed -> 'verifier')::text || ' ' || application_name, ', ' ORDER BY at)
                    FROM apikey_events WHERE action = 'change'";
     assert_eq!(
@@ -88,7 +83,7 @@ fn a_checker_renews_too_whatever_its_transaction() {
         let key = costly_key(&database);
         eventually("the hash is renewed", || {
             client.batch_execute(&format!("BEGIN {kind}")).unwrap();
-            assert!(check(&mut client, &key), "{kind}");
+            assert!(is_valid(&mut client, &key), "{kind}");
             let written = one(&mut client, "SELECT pg_current_xact_id_if_assigned()");
             assert_eq!(written, None, "{kind}");
             client.batch_execute("COMMIT").unwrap();
@@ -120,7 +115,7 @@ fn a_row_that_changed_or_ended_meanwhile_is_left_alone() {
     let mut client = database.superuser();
     let [revoked, rehashed, deleted] = costly_keys(&database, 3).try_into().unwrap();
     for key in [&revoked, &rehashed, &deleted] {
-        assert!(check(&mut client, key));
+        assert!(is_valid(&mut client, key));
     }
     one(&mut client, &format!("SELECT apikey_revoke('{revoked}')"));
     client
@@ -147,7 +142,7 @@ fn a_key_that_is_not_valid_is_not_renewed() {
     let key = costly_key(&database);
     client.batch_execute("UPDATE apikey.key SET disabled_at = now()").unwrap();
     let before = stat(&mut client, "hashes");
-    assert!(!check(&mut client, &key));
+    assert!(!is_valid(&mut client, &key));
     assert_eq!(stat(&mut client, "hashes"), before);
 }
 
@@ -175,7 +170,7 @@ fn a_hash_that_cannot_be_stored_costs_one_hash_and_nobody_an_error() {
         let before = stat(&mut client, "hashes");
         for key in [&key, &other] {
             wait_for_a_worker(&mut client, key);
-            assert!((0..3).all(|_| check(&mut client, key)));
+            assert!((0..3).all(|_| is_valid(&mut client, key)));
             assert_eq!(cost(&mut client, key), TWICE, "{trigger}");
         }
         assert_eq!(stat(&mut client, "hashes") - before, 4, "{trigger}");
@@ -203,7 +198,7 @@ fn an_old_snapshot_has_no_hash_made_again() {
     assert_eq!(cost(&mut old, &key), TWICE);
     wait_for_renewed(&mut client, &key);
     let before = stat(&mut client, "hashes");
-    assert!((0..3).all(|_| check(&mut old, &key)));
+    assert!((0..3).all(|_| is_valid(&mut old, &key)));
     assert_eq!(cost(&mut old, &key), TWICE);
     assert_eq!(stat(&mut client, "hashes"), before);
 }
@@ -215,10 +210,10 @@ fn more_than_there_is_room_for_are_stored_early() {
     let mut client = database.superuser();
     let keys = costly_keys(&database, 200);
     let due = "SELECT string_agg(prefix, ' ') FROM apikey.key WHERE verifier LIKE '%m=2048%'";
-    assert!(keys.iter().all(|key| check(&mut client, key)));
+    assert!(keys.iter().all(|key| is_valid(&mut client, key)));
     eventually("the hashes for which there is room are stored", || {
         let due = one(&mut client, due).unwrap_or_default();
-        keys.iter().filter(|key| due.contains(&key[..8])).all(|key| check(&mut client, key))
+        keys.iter().filter(|key| due.contains(&key[..8])).all(|key| is_valid(&mut client, key))
             && due.split(' ').count() <= 72
     });
     let hashes = stat(&mut client, "hashes");
@@ -233,13 +228,13 @@ fn nobody_holds_up_a_revocation_by_a_check() {
     let (mut idle, mut client) = (database.connect(&checker), database.superuser());
     let key = costly_key(&database);
     idle.batch_execute("BEGIN").unwrap();
-    assert!(check(&mut idle, &key));
+    assert!(is_valid(&mut idle, &key));
     client.batch_execute("SET lock_timeout = '1ms'").unwrap();
     eventually("the key is revoked, once no worker is at its row", || {
         // Within a round, it is stored: somebody may be at it for a moment.
         client.simple_query(&format!("SELECT apikey_revoke('{key}')")).is_ok()
     });
-    assert!(!check(&mut idle, &key));
+    assert!(!is_valid(&mut idle, &key));
     let held = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
          WHERE d.datname = current_database() AND l.pid <> pg_backend_pid() AND l.mode <> 'AccessShareLock'
            AND l.relation::regclass::text LIKE 'apikey.%' AND l.pid IN
@@ -254,12 +249,12 @@ fn a_check_and_a_reindex_are_no_deadlock() {
     let mut checking = database.superuser();
     let (key, due) = (database.key("'event'"), costly_key(&database));
     checking.batch_execute("BEGIN").unwrap();
-    assert!(check(&mut checking, &key));
+    assert!(is_valid(&mut checking, &key));
     std::thread::scope(|scope| {
         let reindexing =
             scope.spawn(|| database.superuser().batch_execute("REINDEX TABLE apikey.key"));
         database.wait_for_blocked(1);
-        assert!(check(&mut checking, &due));
+        assert!(is_valid(&mut checking, &due));
         checking.batch_execute("COMMIT").unwrap();
         reindexing.join().unwrap().unwrap();
     });
@@ -336,17 +331,17 @@ fn a_revocation_during_a_renewal_is_not_lost() {
     let at_gate = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'apikey usage flush' AND wait_event = 'PgSleep'";
     eventually("the hash is being stored", || {
-        assert!(check(&mut client, &key));
+        assert!(is_valid(&mut client, &key));
         one(&mut client, at_gate).as_deref() == Some("1")
     });
     let revoke = format!("SELECT apikey_revoke('{key}')");
     std::thread::scope(|scope| {
         let revoking = scope.spawn(|| one(&mut database.superuser(), &revoke));
         database.wait_for_blocked(1);
-        assert!(check(&mut client, &key), "a check waits for neither");
+        assert!(is_valid(&mut client, &key), "a check waits for neither");
         client.batch_execute("DELETE FROM gate").unwrap();
         assert_eq!(revoking.join().unwrap().as_deref(), Some("t"));
     });
     assert_eq!(cost(&mut client, &key), SET_COST);
-    assert!(!check(&mut client, &key));
+    assert!(!is_valid(&mut client, &key));
 }

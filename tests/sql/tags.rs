@@ -3,14 +3,10 @@
 
 use apikey_core::{Argon2Params, Block, hash, tag};
 use apikey_format::Key;
-use apikey_tests::{Database, eventually, one, refused, wrong_secret};
+use apikey_tests::{Database, eventually, is_valid, one, refused, wrong_secret};
 use postgres::Client;
 
 const IMPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/import/django.sql");
-
-fn check(client: &mut Client, key: &str) -> bool {
-    one(client, &format!("SELECT apikey_check('{key}', NULL)")).is_some()
-}
 
 /// Whether the tag is that of this key and its verifier; `None`: there is no tag.
 fn is_its_tag(client: &mut Client, key: &str) -> Option<bool> {
@@ -27,7 +23,7 @@ fn a_created_and_a_rotated_key_have_their_tags() {
     let rotated = one(&mut client, &format!("SELECT apikey_rotate('{level}', '1 hour')")).unwrap();
     for key in [&level, &list, &rotated] {
         assert_eq!(is_its_tag(&mut client, key), Some(true));
-        assert!(check(&mut client, key) && !check(&mut client, &wrong_secret(key)));
+        assert!(is_valid(&mut client, key) && !is_valid(&mut client, &wrong_secret(key)));
     }
     // The salt of the hash is in it: it says nothing about the same key elsewhere.
     let distinct = "SELECT count(DISTINCT apikey.make_tag($1, apikey.make_verifier($1))) FROM generate_series(1, 5)";
@@ -44,14 +40,14 @@ fn a_renewed_hash_has_a_new_tag_and_the_key_goes_on() {
     let before = one(&mut client, tag);
     client.batch_execute("SET apikey.argon2_iterations = 2").unwrap();
     eventually("the hash is renewed", || {
-        assert!(!check(&mut client, &wrong_secret(&key)) && check(&mut client, &key));
+        assert!(!is_valid(&mut client, &wrong_secret(&key)) && is_valid(&mut client, &key));
         let cost = one(&mut client, "SELECT split_part(verifier, '$', 4) FROM apikey.key");
         cost.as_deref() == Some("m=1024,t=2,p=1")
     });
     assert_eq!(is_its_tag(&mut client, &key), Some(true));
     assert_ne!(one(&mut client, tag), before);
     for mut client in [client, database.superuser()] {
-        assert!(!check(&mut client, &wrong_secret(&key)) && check(&mut client, &key));
+        assert!(!is_valid(&mut client, &wrong_secret(&key)) && is_valid(&mut client, &key));
     }
 }
 
@@ -64,14 +60,14 @@ fn a_new_verifier_takes_the_old_tag_away_unless_it_brings_its_own() {
     let alone = "UPDATE apikey.key SET verifier = apikey.make_verifier($1)";
     client.execute(alone, &[&key]).unwrap();
     assert_eq!(is_its_tag(&mut client, &key), None);
-    assert!(check(&mut client, &key) && !check(&mut client, &wrong_secret(&key)));
+    assert!(is_valid(&mut client, &key) && !is_valid(&mut client, &wrong_secret(&key)));
 
     let both = "UPDATE apikey.key SET (verifier, tag) =
                     (SELECT v, apikey.make_tag($1, v) FROM apikey.make_verifier($1) AS v)";
     for _ in 0..2 {
         client.execute(both, &[&key]).unwrap();
         assert_eq!(is_its_tag(&mut client, &key), Some(true));
-        assert!(check(&mut client, &key) && !check(&mut client, &wrong_secret(&key)));
+        assert!(is_valid(&mut client, &key) && !is_valid(&mut client, &wrong_secret(&key)));
     }
     // The same verifier again is no new one.
     client.batch_execute("UPDATE apikey.key SET verifier = verifier, name = 'renamed'").unwrap();
@@ -107,13 +103,16 @@ fn keys_from_elsewhere_have_no_tag_also_when_their_hash_was_renewed() {
     eventually("the hashes are renewed", || {
         for key in [imported, inserted] {
             assert_eq!(is_its_tag(&mut client, key), None);
-            assert!(!check(&mut client, &wrong_secret(key)) && check(&mut client, key), "{key}");
+            assert!(
+                !is_valid(&mut client, &wrong_secret(key)) && is_valid(&mut client, key),
+                "{key}"
+            );
         }
         one(&mut client, cost).as_deref() == Some("m=1024,t=2,p=1")
     });
     for key in [imported, inserted] {
         assert_eq!(is_its_tag(&mut client, key), None);
-        assert!(!check(&mut client, &wrong_secret(key)) && check(&mut client, key), "{key}");
+        assert!(!is_valid(&mut client, &wrong_secret(key)) && is_valid(&mut client, key), "{key}");
     }
     // Whoever gets a new key for it gets one that was generated.
     let rotated = one(&mut client, "SELECT apikey_rotate('AAAAAAAA')").unwrap();
@@ -196,7 +195,7 @@ fn the_tag_is_in_no_event_view_or_error() {
 fn a_row_with_a_tag_matches_no_key_of_another_shape() {
     let database = Database::new();
     let mut client = database.superuser();
-    for (text, is_valid) in
+    for (text, is_taken) in
         [("Map0K71T.rcs82Q66NuCUCuyTmnjVhmwhfl0VnOsW", true), ("odd.a-secret", false)]
     {
         let key = Key::parse(text).unwrap();
@@ -205,9 +204,9 @@ fn a_row_with_a_tag_matches_no_key_of_another_shape() {
         let insert = "INSERT INTO apikey.key (prefix, verifier, tag, name, auth) VALUES ($1, $2, $3, $1, '\"event\"')";
         let tag = tag(key, &verifier).cast_signed();
         client.execute(insert, &[&key.prefix(), &verifier, &tag]).unwrap();
-        assert_eq!(check(&mut client, text), is_valid, "{text}");
+        assert_eq!(is_valid(&mut client, text), is_taken, "{text}");
         client.batch_execute("UPDATE apikey.key SET tag = NULL").unwrap();
-        assert!(check(&mut client, text), "{text}");
+        assert!(is_valid(&mut client, text), "{text}");
     }
     for function in ["make_verifier($1)", "make_tag($1, '')"] {
         let made = client.query(&format!("SELECT apikey.{function}"), &[&"odd.a-secret"]);

@@ -4,7 +4,6 @@ use super::usage::{check, stored, used, wait_for_stored};
 use apikey_tests::{Cluster, Database, eventually, one, program, run, stat};
 use postgres::{Client, NoTls};
 
-const PRELOADED: &str = "shared_preload_libraries = 'apikey'";
 const EVERY_SECOND: &str = "apikey.usage_flush_interval = '1s'";
 const EVERY_HOUR: &str = "apikey.usage_flush_interval = '1h'";
 
@@ -14,7 +13,7 @@ const WORKER: &str =
     "SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'apikey usage flush'";
 
 fn private(settings: &[&str]) -> Database {
-    Database::in_cluster(Cluster::private(&[&[PRELOADED], settings].concat()))
+    Database::in_cluster(Cluster::preloaded(settings))
 }
 
 pub fn reload_with(client: &mut Client, setting: &str) {
@@ -120,7 +119,7 @@ fn a_standby_counts_and_writes_when_it_is_promoted() {
     check(&mut primary, &key, "'10.0.0.1'");
     wait_for_stored(&mut primary, &key, "1 0 10.0.0.1");
     // What the copy takes along of the settings.
-    for setting in [PRELOADED, EVERY_SECOND] {
+    for setting in ["shared_preload_libraries = 'apikey'", EVERY_SECOND] {
         primary.batch_execute(&format!("ALTER SYSTEM SET {setting}")).unwrap();
     }
     let cluster = database.cluster.standby();

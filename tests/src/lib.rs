@@ -33,7 +33,7 @@ pub use database::{Database, Login, one};
 pub use django::Django;
 pub use error::{Refusal, refused};
 pub use example_shop::ExampleShop;
-pub use keys::{prove, stat, wrong_secret};
+pub use keys::{is_valid, prove, stat, wrong_secret};
 pub use load::{Asked, Load, Seen};
 pub use office::Office;
 pub use pgbouncer::Pgbouncer;

@@ -2,9 +2,10 @@
 
 use crate::database::{Database, Login};
 use crate::program::{program, run};
+use crate::proxy::free_address;
 use postgres::{Client, Config, NoTls};
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
 use std::thread::sleep;
@@ -33,7 +34,7 @@ impl Pgbouncer {
             .permissions(PermissionsExt::from_mode(0o755))
             .tempdir_in("/tmp")
             .unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_address().port();
         let settings = files.path().join("pgbouncer.ini");
         std::fs::write(
             &settings,

@@ -165,6 +165,14 @@ impl Shim {
         Answer::read(stream)
     }
 
+    /// A GET with this key, whose answer is read later.
+    pub fn ask_later(&self, path: &str, key: &str) -> TcpStream {
+        let mut stream = self.connect();
+        let lines = format!("Connection: close\r\nAuthorization: Api-Key {key}");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\n{lines}\r\n\r\n").unwrap();
+        stream
+    }
+
     /// A GET with these header lines.
     pub fn get(&self, path: &str, header_lines: &[&str]) -> Answer {
         self.request("GET", path, header_lines)
