@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn debug_shows_no_hash() {
         let (old, new) = ("an old hash".to_owned(), "a new hash".to_owned());
-        let shown = format!("{:?}", Renewal { key: key(1), old, new, tag: None });
-        assert!(shown.starts_with("Renewal(KeyId") && !shown.contains("hash"), "{shown}");
+        let shown = format!("{:?}", Rehash { key: key(1), old, new, tag: None });
+        assert!(shown.starts_with("Rehash(KeyId") && !shown.contains("hash"), "{shown}");
     }
 
     #[test]
