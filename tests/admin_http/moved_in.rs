@@ -24,7 +24,8 @@ fn they_have_pages_like_all_others() {
         assert!(list.body.contains(&format!("<a href=\"{page}\">{name}</a>")), "{}", list.body);
         let answer = ada.get(page);
         assert!(answer.body.contains(&name), "{}", answer.body);
-        assert!(answer.body.contains("1 accepted, 0 refused"), "{}", answer.body);
+        let counts = "<dt>Accepted</dt><dd>1</dd></div><div><dt>Refused</dt><dd>0</dd>";
+        assert!(answer.body.contains(counts), "{}", answer.body);
         let trail = ada.get(&format!("/keys/{prefix}/events"));
         assert!(trail.body.contains(&format!("<a href=\"{page}\">")), "{}", trail.body);
         ada.get(page);
