@@ -3,11 +3,11 @@
 //! A request walks one way: `apikey_http` has its connection and calls `api::router`, which makes a
 //! `api::key_request` of it; the question in that goes to `keys::client`, and so by `apikey_postgres` to
 //! the database; the answer comes back as a response. `telemetry` looks on, `config` makes all of it from
-//! flags, and this file begins and ends it. `admin` is a server of its own beside it.
+//! flags, and this file begins and ends it. The admin page
+//! is a server of its own beside it, and a crate that the feature `admin` brings.
 
 #![forbid(unsafe_code)]
 
-mod admin;
 mod api;
 pub mod config;
 mod keys;
@@ -77,8 +77,10 @@ fn start(settings: Settings) -> Result<(), ExitError> {
     let passed = ListenFd::from_env();
     let log = log::start(settings.log, settings.log_format)
         .map_err(|error| internal(io::Error::other(error)))?;
-    let of_admin = settings.admin.as_ref().map_or(0, admin::Settings::descriptors);
-    raise_descriptor_limit(u64::from(settings.limits.connections + settings.pool_size) + of_admin);
+    let sockets = u64::from(settings.limits.connections + settings.pool_size);
+    #[cfg(feature = "admin")]
+    let sockets = sockets + settings.admin.as_ref().map_or(0, apikey_admin::Settings::descriptors);
+    raise_descriptor_limit(sockets);
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(half_of_the_processors())
@@ -98,10 +100,8 @@ fn start(settings: Settings) -> Result<(), ExitError> {
             let _ = writeln!(io::stdout(), "listening on {url}");
         }
 
-        let admin = match settings.admin {
-            Some(admin) => Some(start_admin(admin)?),
-            None => None,
-        };
+        #[cfg(feature = "admin")]
+        let admin = settings.admin.map(start_admin).transpose()?;
 
         let app = Arc::new(settings.app);
         tokio::spawn(greet(app.clone()));
@@ -123,6 +123,7 @@ fn start(settings: Settings) -> Result<(), ExitError> {
         let server = Server::new(app, settings.limits, settings.handshake, "--max-connections");
         systemd::ready();
         server.run(listeners, stop).await;
+        #[cfg(feature = "admin")]
         if let Some(admin) = admin {
             admin.stop().await;
         }
@@ -136,9 +137,10 @@ fn listen(address: SocketAddr) -> Result<Listener, ExitError> {
     })
 }
 
-fn start_admin(settings: admin::Settings) -> Result<admin::Running, ExitError> {
+#[cfg(feature = "admin")]
+fn start_admin(settings: apikey_admin::Settings) -> Result<apikey_admin::Running, ExitError> {
     let listen = settings.listen;
-    let running = admin::start(settings).map_err(|error| {
+    let running = apikey_admin::start(settings).map_err(|error| {
         let message = format!("error: cannot listen on {listen} (--admin-listen): {error}");
         ExitError(EX_UNAVAILABLE, message)
     })?;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::admin::lang::Texts;
-use crate::admin::permissions::Permissions;
-use crate::admin::request::Request;
-use crate::admin::session::Session;
-use crate::admin::state::Admin;
+use crate::lang::Texts;
+use crate::permissions::Permissions;
+use crate::request::Request;
+use crate::session::Session;
+use crate::state::Admin;
 
 /// Anybody's.
 pub struct RequestContext {

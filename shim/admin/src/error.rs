@@ -8,7 +8,8 @@ use hyper::StatusCode;
 
 use tracing::warn;
 
-use crate::admin::lang::Texts;
+use crate::lang::Texts;
+use crate::log_target;
 
 /// Of a whole request. What is wrong with a field is said beside the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,18 +67,18 @@ impl Error {
         match error.as_db_error() {
             Some(said) => {
                 let (said, sqlstate) = (said.message(), said.code().code());
-                warn!(said, sqlstate, "an action of the admin page was not done");
+                warn!(target: log_target::ADMIN, said, sqlstate, "an action of the admin page was not done");
             }
             None => {
                 let cause = error.source().map(ToString::to_string).unwrap_or_default();
-                warn!(%error, cause, "the admin page has no connection to the database");
+                warn!(target: log_target::ADMIN, %error, cause, "the admin page has no connection to the database");
             }
         }
         kind
     }
 
     pub fn internal(error: &dyn Display) -> Self {
-        warn!(%error, "the admin page failed");
+        warn!(target: log_target::ADMIN, %error, "the admin page failed");
         Self::Internal
     }
 

@@ -3,11 +3,11 @@
 
 use apikey_format::{Network, is_scope};
 
-use crate::admin::auth;
-use crate::admin::db::key::Key;
-use crate::admin::db::scopes::Scope;
-use crate::admin::form::Form;
-use crate::admin::lang::Texts;
+use crate::auth;
+use crate::db::key::Key;
+use crate::db::scopes::Scope;
+use crate::form::Form;
+use crate::lang::Texts;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -202,7 +202,7 @@ fn is_moment(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::lang::Language;
+    use crate::lang::Language;
 
     fn fields(form: &str) -> Vec<Field> {
         let input = KeyForm::of_form(&Form::parse(form.as_bytes()));

@@ -1,6 +1,7 @@
 //! The admin page: keys managed in a browser by people who do not write SQL.
 //!
-//! Off unless `--admin-listen ADDRESS:PORT` is given; then another line on standard output says "admin on http://…".
+//! The shim serves it where `--admin-listen ADDRESS:PORT` is given; then another line on standard output says
+//! "admin on http://…".
 //! One signs in with a Postgres role and its password. Whatever a page shows or does is SQL on a connection of
 //! that role, so that grants, policies and the audit trail are the database's own.
 //!
@@ -20,6 +21,12 @@
 //!
 //! Every form has a hidden `csrf`. A new key is in the one answer to the `POST` that made it, in
 //! `<output id="new-key">`; sent again, that form (by its `once`) makes no other key.
+//!
+//! A request walks one way: `server` has a connection, `request` reads what it says, `routes` finds its session,
+//! the role's connection (`login`) and `permissions`, and calls one of the `handlers`, which asks the database (`db`)
+//! and shows a view (`views`). Views import neither handlers nor the queries of `db`.
+
+#![forbid(unsafe_code)]
 
 mod auth;
 mod context;
@@ -49,3 +56,8 @@ pub use login::Login;
 pub use server::{Running, start};
 pub use session::table::Lifetimes;
 pub use state::{Settings, connections};
+
+/// The target of this crate's log lines. It belongs to the program's family of names.
+pub mod log_target {
+    pub const ADMIN: &str = "apikey_shim::admin";
+}

@@ -9,8 +9,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::admin::db::connection::Connection;
-use crate::admin::error::Error;
+use crate::db::connection::Connection;
+use crate::error::Error;
 
 /// Postgres cuts longer names, and would take another role than the one that was typed.
 const LONGEST_ROLE: usize = 63;

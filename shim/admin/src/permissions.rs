@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use crate::admin::db::connection::Connection;
-use crate::admin::error::Error;
+use crate::db::connection::Connection;
+use crate::error::Error;
 
 pub struct Permissions {
     names: HashSet<String>,

@@ -9,13 +9,13 @@ use hyper::header::{self, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 
-use crate::admin::cookies::Cookie;
-use crate::admin::error::Error;
-use crate::admin::form::Form;
-use crate::admin::hosts;
-use crate::admin::lang::Language;
-use crate::admin::link;
-use crate::admin::state::Admin;
+use crate::cookies::Cookie;
+use crate::error::Error;
+use crate::form::Form;
+use crate::hosts;
+use crate::lang::Language;
+use crate::link;
+use crate::state::Admin;
 use apikey_http::peer::Peer;
 
 /// The largest form has 64 networks, 64 scopes and some lines.

@@ -10,24 +10,25 @@ use maud::html;
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::admin::context::{Authenticated, RequestContext};
-use crate::admin::cookies::Cookie;
-use crate::admin::db::connection::Connection;
-use crate::admin::db::membership;
-use crate::admin::error::Error;
-use crate::admin::handlers::{actions, add, audit, edit, key, list, sign_in, test};
-use crate::admin::lang::Language;
-use crate::admin::link;
-use crate::admin::login::Refused;
-use crate::admin::permissions::Permissions;
-use crate::admin::request::Request;
-use crate::admin::response::{Response, asset, page, see_other, with_cookie};
-use crate::admin::session::Session;
-use crate::admin::state::Admin;
-use crate::admin::token;
-use crate::admin::views;
-use crate::admin::views::problem;
-use crate::admin::views::sign_in::Ended;
+use crate::context::{Authenticated, RequestContext};
+use crate::cookies::Cookie;
+use crate::db::connection::Connection;
+use crate::db::membership;
+use crate::error::Error;
+use crate::handlers::{actions, add, audit, edit, key, list, sign_in, test};
+use crate::lang::Language;
+use crate::link;
+use crate::log_target;
+use crate::login::Refused;
+use crate::permissions::Permissions;
+use crate::request::Request;
+use crate::response::{Response, asset, page, see_other, with_cookie};
+use crate::session::Session;
+use crate::state::Admin;
+use crate::token;
+use crate::views;
+use crate::views::problem;
+use crate::views::sign_in::Ended;
 use apikey_http::connection_limit::Slot;
 use apikey_http::peer::Peer;
 
@@ -72,7 +73,7 @@ pub async fn respond(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     // Not the path: somebody may have put a key into it.
-    debug!(%peer, %method, status = response.status().as_u16(), elapsed = ?started.elapsed(), "admin page");
+    debug!(target: log_target::ADMIN, %peer, %method, status = response.status().as_u16(), elapsed = ?started.elapsed(), "admin page");
     response
 }
 

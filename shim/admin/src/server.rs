@@ -19,9 +19,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-use crate::admin::response::bare;
-use crate::admin::routes;
-use crate::admin::state::{Admin, Settings};
+use crate::response::bare;
+use crate::routes;
+use crate::state::{Admin, Settings};
 
 /// How often sessions that are over are looked for.
 const SWEEP: Duration = Duration::from_secs(5);

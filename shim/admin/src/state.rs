@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::admin::hosts::Hosts;
-use crate::admin::login::Login;
-use crate::admin::session::table::{Lifetimes, Sessions};
-use crate::admin::session::{AT_ONCE, Session};
-use crate::admin::throttle::Throttle;
+use crate::hosts::Hosts;
+use crate::login::Login;
+use crate::session::table::{Lifetimes, Sessions};
+use crate::session::{AT_ONCE, Session};
+use crate::throttle::Throttle;
 use apikey_http::connection_limit::MAX_REJECTED;
 use apikey_http::context::Limits;
 use apikey_http::tls::ServerTls;

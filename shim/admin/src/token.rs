@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use subtle::ConstantTimeEq;
 
-use crate::admin::error::Error;
+use crate::error::Error;
 
 /// 256 bits from the operating system, in hexadecimal.
 pub fn random() -> Result<String, Error> {

@@ -1,12 +1,16 @@
 //! Makes everything that the server needs of its arguments, all of it valid. Each refusal is one sentence
 //! that names the setting.
 
+#[cfg(feature = "admin")]
+mod admin_args;
 pub mod args;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+#[cfg(feature = "admin")]
+use apikey_admin::{Hosts, Lifetimes, Login};
 use apikey_http::context::{Handshake, Limits as ServerLimits};
 use apikey_http::cors::Cors;
 use apikey_http::forwarded::ForwardedHeader;
@@ -16,11 +20,11 @@ use apikey_http::tls::ServerTls;
 use apikey_http::trusted_proxies::TrustedProxies;
 use apikey_postgres::config::{Options, connector, password};
 use apikey_postgres::connect::Connector;
+#[cfg(feature = "admin")]
 use apikey_postgres::without_login;
 use hyper::header::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 
-use crate::admin::{self, Hosts, Lifetimes, Login};
 use crate::api::credentials::KeyHeader;
 use crate::api::state::App;
 use crate::api::tenant::{Tenancy, by_host};
@@ -40,7 +44,8 @@ pub struct Settings {
     pub log: Targets,
     pub log_format: LogFormat,
     pub metrics_listen: Option<SocketAddr>,
-    pub admin: Option<admin::Settings>,
+    #[cfg(feature = "admin")]
+    pub admin: Option<apikey_admin::Settings>,
 }
 
 /// A setting and what is wrong with it.
@@ -72,6 +77,7 @@ impl Settings {
             idle_time: arguments.idle_timeout,
             shutdown: arguments.shutdown_timeout,
         };
+        #[cfg(feature = "admin")]
         let admin = admin(&arguments, tls.clone(), limits)?;
         let key_header = arguments.key_header.as_deref().unwrap_or_default();
         let key_header = of("key-header", KeyHeader::parse(key_header))?;
@@ -98,6 +104,7 @@ impl Settings {
                 metrics: Arc::new(Metrics::new(arguments.max_connections, arguments.pool_size)),
                 database_errors: Arc::default(),
             },
+            #[cfg(feature = "admin")]
             admin,
         })
     }
@@ -167,32 +174,31 @@ fn proxies(arguments: &Arguments) -> Result<TrustedProxies, Invalid> {
 }
 
 /// The admin page has the same database, by the same way, with the roles of people.
+#[cfg(feature = "admin")]
 fn admin(
     arguments: &Arguments,
     tls: Option<Arc<ServerTls>>,
     limits: ServerLimits,
-) -> Result<Option<admin::Settings>, Invalid> {
-    let tls = tls.filter(|_| arguments.admin_tls);
-    if arguments.admin_tls && tls.is_none() {
+) -> Result<Option<apikey_admin::Settings>, Invalid> {
+    let page = &arguments.admin;
+    let tls = tls.filter(|_| page.admin_tls);
+    if page.admin_tls && tls.is_none() {
         return of("admin-tls", Err("--tls-certificate is missing".into()));
     }
-    let hosts = of("admin-host", Hosts::parse(items(&arguments.admin_host)))?;
-    let Some(listen) = arguments.admin_listen else { return Ok(None) };
+    let hosts = of("admin-host", Hosts::parse(items(&page.admin_host)))?;
+    let Some(listen) = page.admin_listen else { return Ok(None) };
     let Connector { config, tls: to_database, .. } = connector_of(arguments)?;
-    Ok(Some(admin::Settings {
+    Ok(Some(apikey_admin::Settings {
         listen,
         tls,
         login: Login::new(without_login(&config), to_database, arguments.request_timeout),
         proxies: proxies(arguments)?,
         hosts,
-        lifetimes: Lifetimes {
-            idle: arguments.admin_session_idle,
-            total: arguments.admin_session_total,
-        },
-        sessions: arguments.admin_sessions as usize,
-        recheck: arguments.admin_recheck,
+        lifetimes: Lifetimes { idle: page.admin_session_idle, total: page.admin_session_total },
+        sessions: page.admin_sessions as usize,
+        recheck: page.admin_recheck,
         limits: ServerLimits {
-            connections: admin::connections(arguments.admin_sessions),
+            connections: apikey_admin::connections(page.admin_sessions),
             ..limits
         },
         request_time: arguments.request_timeout,

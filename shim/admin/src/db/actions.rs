@@ -2,8 +2,8 @@
 
 use tokio_postgres::Error;
 
-use crate::admin::db::connection::Connection;
-use crate::admin::db::key::VERSION;
+use crate::db::connection::Connection;
+use crate::db::key::VERSION;
 
 /// What a form asks of a key, in SQL's own spelling. `None` leaves a column as it is: naming it would have its
 /// triggers look at it.

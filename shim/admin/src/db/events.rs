@@ -3,8 +3,8 @@
 use serde_json::Value;
 use tokio_postgres::Error;
 
-use crate::admin::db::connection::Connection;
-use crate::admin::db::key::moment;
+use crate::db::connection::Connection;
+use crate::db::key::moment;
 
 const PAGE: i64 = 50;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio_postgres::{Error, Row};
 
-use crate::admin::db::connection::Connection;
+use crate::db::connection::Connection;
 
 /// A time in this format, or in Postgres's own words where it is infinite or before our era.
 macro_rules! moment {

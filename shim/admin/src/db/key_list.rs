@@ -2,9 +2,9 @@
 
 use tokio_postgres::Error;
 
-use crate::admin::db::connection::Connection;
-use crate::admin::db::key::{COLUMNS, Key};
-use crate::admin::form::Form;
+use crate::db::connection::Connection;
+use crate::db::key::{COLUMNS, Key};
+use crate::form::Form;
 
 pub const PAGE: i64 = 50;
 

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Error;
 
-use crate::admin::db::connection::Connection;
+use crate::db::connection::Connection;
 
 pub struct Scope {
     pub name: String,

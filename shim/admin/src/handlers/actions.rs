@@ -1,15 +1,15 @@
 //! What is done to a key: it is rotated, disabled, enabled or revoked.
 
-use crate::admin::context::Authenticated;
-use crate::admin::db::actions;
-use crate::admin::db::connection::Connection;
-use crate::admin::error::Error;
-use crate::admin::lang::Notice;
-use crate::admin::link;
-use crate::admin::response::{Response, see_other};
-use crate::admin::token;
-use crate::admin::views::actions::GRACES;
-use crate::admin::views::new_key;
+use crate::context::Authenticated;
+use crate::db::actions;
+use crate::db::connection::Connection;
+use crate::error::Error;
+use crate::lang::Notice;
+use crate::link;
+use crate::response::{Response, see_other};
+use crate::token;
+use crate::views::actions::GRACES;
+use crate::views::new_key;
 
 pub async fn rotate(
     user: &Authenticated<'_>,

@@ -1,16 +1,16 @@
 //! "ADD API KEY": a new key, which the one answer to its form shows.
 
 use super::lookup::known_scopes;
-use crate::admin::auth;
-use crate::admin::context::Authenticated;
-use crate::admin::db::actions::{self, NewKey};
-use crate::admin::db::connection::Connection;
-use crate::admin::error::Error;
-use crate::admin::key_form::{Field, KeyForm, Mistake, mistake_of};
-use crate::admin::response::Response;
-use crate::admin::token;
-use crate::admin::views::add::show;
-use crate::admin::views::new_key;
+use crate::auth;
+use crate::context::Authenticated;
+use crate::db::actions::{self, NewKey};
+use crate::db::connection::Connection;
+use crate::error::Error;
+use crate::key_form::{Field, KeyForm, Mistake, mistake_of};
+use crate::response::Response;
+use crate::token;
+use crate::views::add::show;
+use crate::views::new_key;
 
 pub async fn form(user: &Authenticated<'_>, connection: &Connection) -> Result<Response, Error> {
     allowed(user)?;

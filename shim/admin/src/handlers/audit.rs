@@ -1,12 +1,12 @@
 //! The audit trail: of a key, and of all.
 
-use crate::admin::context::Authenticated;
-use crate::admin::db::connection::Connection;
-use crate::admin::db::events;
-use crate::admin::db::key_list::page_number;
-use crate::admin::error::Error;
-use crate::admin::response::Response;
-use crate::admin::views::audit;
+use crate::context::Authenticated;
+use crate::db::connection::Connection;
+use crate::db::events;
+use crate::db::key_list::page_number;
+use crate::error::Error;
+use crate::response::Response;
+use crate::views::audit;
 use apikey_format::is_prefix;
 
 /// Of all keys where there is no prefix.

@@ -2,20 +2,20 @@
 
 use super::add::create;
 use super::lookup::{find, known_scopes};
-use crate::admin::auth;
-use crate::admin::context::Authenticated;
-use crate::admin::db::actions::{self, Changes};
-use crate::admin::db::connection::Connection;
-use crate::admin::db::key::Key;
-use crate::admin::error::Error;
-use crate::admin::key_form::{Field, KeyForm, Mistake, mistake_of};
-use crate::admin::lang::Notice;
-use crate::admin::link;
-use crate::admin::response::{Response, see_other};
-use crate::admin::token;
-use crate::admin::views;
-use crate::admin::views::edit::EditForm;
-use crate::admin::views::new_key;
+use crate::auth;
+use crate::context::Authenticated;
+use crate::db::actions::{self, Changes};
+use crate::db::connection::Connection;
+use crate::db::key::Key;
+use crate::error::Error;
+use crate::key_form::{Field, KeyForm, Mistake, mistake_of};
+use crate::lang::Notice;
+use crate::link;
+use crate::response::{Response, see_other};
+use crate::token;
+use crate::views;
+use crate::views::edit::EditForm;
+use crate::views::new_key;
 
 /// Changes are saved only on what the form showed. Then the box: it ends the key of a live entry, and makes a new
 /// one for an entry whose key is revoked.

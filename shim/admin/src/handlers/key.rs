@@ -1,14 +1,14 @@
 //! One key, to look at.
 
 use super::lookup::{find, known_scopes};
-use crate::admin::context::Authenticated;
-use crate::admin::db::connection::Connection;
-use crate::admin::error::Error;
-use crate::admin::key_form::KeyForm;
-use crate::admin::response::Response;
-use crate::admin::token;
-use crate::admin::views::edit::EditForm;
-use crate::admin::views::key;
+use crate::context::Authenticated;
+use crate::db::connection::Connection;
+use crate::error::Error;
+use crate::key_form::KeyForm;
+use crate::response::Response;
+use crate::token;
+use crate::views::edit::EditForm;
+use crate::views::key;
 
 pub async fn show(
     user: &Authenticated<'_>,

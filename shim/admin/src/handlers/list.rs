@@ -1,13 +1,13 @@
 //! The list of keys.
 
 use super::lookup::known_scopes;
-use crate::admin::context::Authenticated;
-use crate::admin::db::connection::Connection;
-use crate::admin::db::{key_list, membership};
-use crate::admin::error::Error;
-use crate::admin::link::with_query;
-use crate::admin::response::{Response, see_other};
-use crate::admin::views::list;
+use crate::context::Authenticated;
+use crate::db::connection::Connection;
+use crate::db::{key_list, membership};
+use crate::error::Error;
+use crate::link::with_query;
+use crate::response::{Response, see_other};
+use crate::views::list;
 use apikey_format::is_prefix;
 
 pub async fn show(user: &Authenticated<'_>, connection: &Connection) -> Result<Response, Error> {

@@ -1,10 +1,10 @@
 //! What several pages look up first.
 
-use crate::admin::context::Authenticated;
-use crate::admin::db::connection::Connection;
-use crate::admin::db::key::{self, Key};
-use crate::admin::db::scopes::{self, Scope};
-use crate::admin::error::Error;
+use crate::context::Authenticated;
+use crate::db::connection::Connection;
+use crate::db::key::{self, Key};
+use crate::db::scopes::{self, Scope};
+use crate::error::Error;
 use apikey_format::is_prefix;
 
 /// A key and its version.

@@ -8,18 +8,19 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use crate::admin::context::RequestContext;
-use crate::admin::cookies::Cookie;
-use crate::admin::db::membership;
-use crate::admin::error::Error;
-use crate::admin::link;
-use crate::admin::login::Refused;
-use crate::admin::permissions::Permissions;
-use crate::admin::response::{Response, see_other, with_cookie};
-use crate::admin::session::Session;
-use crate::admin::token;
-use crate::admin::views::problem;
-use crate::admin::views::sign_in::{Ended, refused, without_permissions};
+use crate::context::RequestContext;
+use crate::cookies::Cookie;
+use crate::db::membership;
+use crate::error::Error;
+use crate::link;
+use crate::log_target;
+use crate::login::Refused;
+use crate::permissions::Permissions;
+use crate::response::{Response, see_other, with_cookie};
+use crate::session::Session;
+use crate::token;
+use crate::views::problem;
+use crate::views::sign_in::{Ended, refused, without_permissions};
 
 /// From a role and its password to a session, by way of Postgres.
 pub async fn sign_in(context: &RequestContext) -> Response {
@@ -47,7 +48,7 @@ pub async fn sign_in(context: &RequestContext) -> Response {
         Ok(connection) => connection,
         Err(Refused::Wrong) => {
             // Without the role: people type passwords there. Postgres logs it.
-            warn!(client = %request.client, "a sign-in to the admin page was refused");
+            warn!(target: log_target::ADMIN, client = %request.client, "a sign-in to the admin page was refused");
             return refuse(StatusCode::FORBIDDEN, texts.wrong_password);
         }
         Err(refused) => {
@@ -82,7 +83,7 @@ pub async fn sign_in(context: &RequestContext) -> Response {
     });
     match begun {
         Ok(id) => {
-            info!(role, client = %request.client, "signed in to the admin page");
+            info!(target: log_target::ADMIN, role, client = %request.client, "signed in to the admin page");
             with_cookie(see_other(back), &Cookie::Session.set(&id, request.secure))
         }
         Err(error) => problem::show(context, error),

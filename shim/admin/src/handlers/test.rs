@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use crate::admin::context::Authenticated;
-use crate::admin::db::actions;
-use crate::admin::db::connection::Connection;
-use crate::admin::error::Error;
-use crate::admin::response::Response;
-use crate::admin::views::test::{Outcome, show};
+use crate::context::Authenticated;
+use crate::db::actions;
+use crate::db::connection::Connection;
+use crate::error::Error;
+use crate::response::Response;
+use crate::views::test::{Outcome, show};
 
 pub fn form(user: &Authenticated<'_>) -> Result<Response, Error> {
     allowed(user)?;

@@ -72,7 +72,7 @@ fn range(text: &str) -> Option<(Language, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::db::key_list::STATUSES;
+    use crate::db::key_list::STATUSES;
 
     fn preferred(line: &str) -> Language {
         let mut headers = HeaderMap::new();

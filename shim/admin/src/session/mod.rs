@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::admin::db::connection::Connection;
-use crate::admin::lang::Notice;
+use crate::db::connection::Connection;
+use crate::lang::Notice;
 
 /// Requests that are answered or wait for it. Browsers hold up to six connections each.
 pub const AT_ONCE: u32 = 6;

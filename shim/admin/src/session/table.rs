@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::admin::error::Error;
-use crate::admin::token;
+use crate::error::Error;
+use crate::token;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {

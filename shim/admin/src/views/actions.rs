@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::admin::context::Authenticated;
-use crate::admin::db::key::Key;
+use crate::context::Authenticated;
+use crate::db::key::Key;
 
 /// In seconds. None at all comes first: a key is often rotated because it leaked.
 pub const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];

@@ -5,10 +5,10 @@ use maud::html;
 
 use super::fields::Fields;
 use super::layout::respond;
-use crate::admin::context::Authenticated;
-use crate::admin::db::scopes::Scope;
-use crate::admin::key_form::{Field, KeyForm, Mistake};
-use crate::admin::response::Response;
+use crate::context::Authenticated;
+use crate::db::scopes::Scope;
+use crate::key_form::{Field, KeyForm, Mistake};
+use crate::response::Response;
 
 pub fn show(
     user: &Authenticated<'_>,

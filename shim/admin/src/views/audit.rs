@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::layout::respond;
-use crate::admin::context::Authenticated;
-use crate::admin::db::events::{Event, Page};
-use crate::admin::lang::Texts;
-use crate::admin::link;
-use crate::admin::response::Response;
+use crate::context::Authenticated;
+use crate::db::events::{Event, Page};
+use crate::lang::Texts;
+use crate::link;
+use crate::response::Response;
 
 /// Of all keys where there is no prefix.
 pub fn show(user: &Authenticated<'_>, prefix: Option<&str>, page: &Page) -> Response {

@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 
 use super::fields::Fields;
-use crate::admin::context::Authenticated;
-use crate::admin::db::key::Key;
-use crate::admin::db::scopes::Scope;
-use crate::admin::key_form::{KeyForm, Mistake};
-use crate::admin::link;
+use crate::context::Authenticated;
+use crate::db::key::Key;
+use crate::db::scopes::Scope;
+use crate::key_form::{KeyForm, Mistake};
+use crate::link;
 
 /// What is in it.
 pub struct EditForm<'a> {

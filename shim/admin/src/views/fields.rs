@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use crate::admin::db::key::Key;
-use crate::admin::db::scopes::Scope;
-use crate::admin::key_form::{Field, KeyForm, Mistake, sorted};
-use crate::admin::lang::Texts;
+use crate::db::key::Key;
+use crate::db::scopes::Scope;
+use crate::key_form::{Field, KeyForm, Mistake, sorted};
+use crate::lang::Texts;
 
 /// What a form of a key is made from.
 pub struct Fields<'a> {

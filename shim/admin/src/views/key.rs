@@ -6,10 +6,10 @@ use maud::{Markup, html};
 use super::edit::EditForm;
 use super::layout::respond;
 use super::{actions, edit, list};
-use crate::admin::auth;
-use crate::admin::context::Authenticated;
-use crate::admin::db::key::Key;
-use crate::admin::response::Response;
+use crate::auth;
+use crate::context::Authenticated;
+use crate::db::key::Key;
+use crate::response::Response;
 
 /// With the form as it was sent, where that came to nothing. `once` names the forms that make a key.
 pub fn show(user: &Authenticated<'_>, key: &Key, form: &EditForm<'_>, once: &str) -> Response {

@@ -3,9 +3,9 @@
 use hyper::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::admin::context::RequestContext;
-use crate::admin::lang::Language;
-use crate::admin::response::{Response, page};
+use crate::context::RequestContext;
+use crate::lang::Language;
+use crate::response::{Response, page};
 
 /// A page as an answer.
 pub fn respond(

@@ -5,15 +5,15 @@ use maud::{Markup, html};
 
 use super::layout::respond;
 use super::problem::advice;
-use crate::admin::auth;
-use crate::admin::context::Authenticated;
-use crate::admin::db::key::Key;
-use crate::admin::db::key_list::{self, Page};
-use crate::admin::db::scopes::Scope;
-use crate::admin::form::Form;
-use crate::admin::lang::Texts;
-use crate::admin::link::{self, with_query};
-use crate::admin::response::Response;
+use crate::auth;
+use crate::context::Authenticated;
+use crate::db::key::Key;
+use crate::db::key_list::{self, Page};
+use crate::db::scopes::Scope;
+use crate::form::Form;
+use crate::lang::Texts;
+use crate::link::{self, with_query};
+use crate::response::Response;
 
 pub fn show(
     user: &Authenticated<'_>,

@@ -4,8 +4,8 @@ use hyper::StatusCode;
 use maud::html;
 
 use super::layout::respond;
-use crate::admin::context::Authenticated;
-use crate::admin::response::Response;
+use crate::context::Authenticated;
+use crate::response::Response;
 
 pub fn show(user: &Authenticated<'_>, key: &str, replaced: Option<&str>) -> Response {
     let texts = user.context.texts;

@@ -5,10 +5,10 @@ use hyper::{Method, StatusCode};
 use maud::{Markup, html};
 
 use super::layout::respond;
-use crate::admin::context::RequestContext;
-use crate::admin::error::Error;
-use crate::admin::lang::Texts;
-use crate::admin::response::Response;
+use crate::context::RequestContext;
+use crate::error::Error;
+use crate::lang::Texts;
+use crate::response::Response;
 
 pub fn show(context: &RequestContext, error: Error) -> Response {
     let texts = context.texts;

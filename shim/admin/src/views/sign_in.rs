@@ -5,9 +5,9 @@ use maud::{Markup, html};
 
 use super::layout::respond;
 use super::problem::advice;
-use crate::admin::context::RequestContext;
-use crate::admin::link;
-use crate::admin::response::Response;
+use crate::context::RequestContext;
+use crate::link;
+use crate::response::Response;
 
 /// Why a session is none any more.
 #[derive(Clone, Copy)]

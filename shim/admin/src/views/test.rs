@@ -4,9 +4,9 @@ use hyper::StatusCode;
 use maud::{Markup, html};
 
 use super::layout::respond;
-use crate::admin::context::Authenticated;
-use crate::admin::lang::Texts;
-use crate::admin::response::Response;
+use crate::context::Authenticated;
+use crate::lang::Texts;
+use crate::response::Response;
 
 /// What the database said, of what the role may ask it.
 #[derive(Default)]
