@@ -39,7 +39,7 @@ const ENGLISH: Words = Words {
     addresses: "Source IP of requests",
     create_revoke: "Create / Revoke",
     save: "Save",
-    shown_once: "not shown again",
+    shown_once: "cannot be shown again",
 };
 
 const KEYS: &str = "SELECT count(*) FROM apikey.key";

@@ -27,15 +27,15 @@ fn what_is_no_address_is_said_while_it_is_typed() {
         browser.click("[name=name]");
         let sentence = match wrong {
             "" => String::new(),
-            wrong => format!("No address and no network: {wrong}"),
+            wrong => format!("Not an address or network: {wrong}"),
         };
         assert_eq!(said(), sentence, "{typed}");
         assert_eq!(browser.attribute("#ips", "aria-invalid") == "true", !wrong.is_empty());
         // The server says so, too.
         browser.submit();
-        assert_eq!(browser.text().contains("No address and no network"), !wrong.is_empty());
+        assert_eq!(browser.text().contains("Not an address or network"), !wrong.is_empty());
     }
     // What is not finished is not judged.
     browser.write("ips", "10.0.0.0/33 12.34");
-    assert_eq!(said(), "No address and no network: 10.0.0.0/33");
+    assert_eq!(said(), "Not an address or network: 10.0.0.0/33");
 }

@@ -120,7 +120,7 @@ fn an_owner_stays_unless_another_is_named() {
     let without = [("name", name.as_str()), ("auth", "event"), ("owner", " ")];
     let answer = save(&mut ada, &key[..8], &without);
     assert_eq!(answer.status(), 422);
-    assert!(answer.body.contains("Say whose key it is."), "{}", answer.body);
+    assert!(answer.body.contains("Enter an owner."), "{}", answer.body);
     let another = [("name", name.as_str()), ("auth", "event"), ("owner", "north")];
     assert_eq!(save(&mut ada, &key[..8], &another).status(), 303);
     assert_eq!(office.sql("SELECT owner FROM apikeys"), "north");
@@ -137,13 +137,13 @@ fn what_is_wrong_is_said_at_its_field_and_kept() {
     for (field, value, said) in [
         ("name", "", "Give the key a name."),
         ("name", taken.as_str(), "already has a key with this name"),
-        ("ips", "10.0.0.0/33", "No address and no network: 10.0.0.0/33"),
+        ("ips", "10.0.0.0/33", "Not an address or network: 10.0.0.0/33"),
         ("expires_at", "2027-02-31T10:00", "This is no date"),
-        ("expires_at", "2020-01-01T10:00", "A key expires after it was made."),
-        ("scope", "no such scope", "A level has 1 to 64 characters"),
+        ("expires_at", "2020-01-01T10:00", "Choose a date in the future."),
+        ("scope", "no such scope", "A level has 1 to 64 of the characters"),
         ("scope", "nonesuch", "The database does not know this level."),
-        ("tenant", &"t".repeat(201), "A tenant has at most 200 characters."),
-        ("create_revoke", "", "Tick this to make the key."),
+        ("tenant", &"t".repeat(201), "Use at most 200 characters."),
+        ("create_revoke", "", "Tick this to create the key."),
     ] {
         ada.get("/keys/new");
         let once = ada.hidden("once");

@@ -15,7 +15,7 @@ fn without_the_token_of_this_session_nothing_is_done() {
         for path in ["/revoke", "/disable", "/rotate", ""] {
             let answer = ada.post_with(token, &format!("{page}{path}"), &[("grace", "0")]);
             assert_eq!(answer.status(), 403, "{path}: {}", answer.body);
-            assert!(answer.body.contains("This form was not given out"), "{}", answer.body);
+            assert!(answer.body.contains("This form is not from this page"), "{}", answer.body);
         }
         for path in ["/keys/new", "/test", "/language", "/sign-out", "/sign-in"] {
             assert_eq!(ada.post_with(token, path, &[("lang", "fr")]).status(), 403, "{path}");
