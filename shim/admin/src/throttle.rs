@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// Pairs, addresses and roles that are remembered; beyond, whoever has waited longest is forgotten.
 const REMEMBERED: usize = 4096;
@@ -53,7 +54,7 @@ impl Throttle {
     pub fn attempt(&self, client: IpAddr, role: &str, now: Instant) -> Result<Attempt, Duration> {
         let (role, client) = (role.chars().take(NAME).collect::<String>(), network(client));
         let all = [Who::RoleAt(role.clone(), client), Who::Role(role), Who::Address(client)];
-        let mut known = self.known();
+        let mut known = self.0.lock();
         let wait = all.iter().filter_map(|who| who.wait(known.get(who), now)).max();
         if let Some(wait) = wait {
             return Err(wait);
@@ -67,16 +68,12 @@ impl Throttle {
     }
 
     pub fn succeeded(&self, Attempt(all): Attempt) {
-        let mut known = self.known();
+        let mut known = self.0.lock();
         for who in &all {
             if let Some(full) = known.get_mut(who) {
                 *full = full.checked_sub(who.allowance().1).unwrap_or(*full);
             }
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<Who, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,8 +182,8 @@ mod tests {
         }
         let _ = throttle.attempt(address("192.0.2.8"), &"é".repeat(60_000), now);
         let longest = |who: &Who| matches!(who, Who::RoleAt(role, _) | Who::Role(role) if role.chars().count() > NAME);
-        assert!(!throttle.known().keys().any(longest));
-        assert!(throttle.known().len() <= REMEMBERED);
+        assert!(!throttle.0.lock().keys().any(longest));
+        assert!(throttle.0.lock().len() <= REMEMBERED);
         assert!(throttle.attempt(address("192.0.2.9"), "ada", now).is_err());
         assert!(throttle.attempt(address("192.0.2.1"), "bob", now).is_err());
     }

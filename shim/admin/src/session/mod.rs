@@ -4,9 +4,9 @@ pub mod table;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
@@ -55,7 +55,7 @@ impl Session {
 
     /// Whether this form is sent for the first time. A second time is a reload, or a double click.
     pub fn is_first(&self, once: &str) -> bool {
-        let mut sent = lock(&self.sent_forms);
+        let mut sent = self.sent_forms.lock();
         if sent.iter().any(|known| known == once) {
             return false;
         }
@@ -68,15 +68,15 @@ impl Session {
 
     /// It came to nothing, and may be sent again.
     pub fn not_sent(&self, once: &str) {
-        lock(&self.sent_forms).retain(|known| known != once);
+        self.sent_forms.lock().retain(|known| known != once);
     }
 
     pub fn notify(&self, notice: Notice) {
-        *lock(&self.notice) = Some(notice);
+        *self.notice.lock() = Some(notice);
     }
 
     pub fn take_notice(&self) -> Option<Notice> {
-        lock(&self.notice).take()
+        self.notice.lock().take()
     }
 
     /// Closes a connection that is in nobody's hands and would not be used any more.
@@ -86,8 +86,4 @@ impl Session {
             *connection = None;
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,8 +3,10 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::token;
@@ -39,7 +41,7 @@ impl<S> Sessions<S> {
     /// The name of a new session. Where there are too many, one ends for it.
     pub fn begin(&self, role: &str, session: S, now: Instant) -> Result<String, Error> {
         let id = token::random()?;
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         entries.retain(|_, entry| self.lasts(entry, now));
         while entries.len() >= self.most {
             let Some(last) = next_to_go(&entries, role) else { break };
@@ -51,7 +53,7 @@ impl<S> Sessions<S> {
     }
 
     pub fn find(&self, id: &str, now: Instant) -> Option<Arc<S>> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         let entry = entries.get_mut(id)?;
         if !self.lasts(entry, now) {
             entries.remove(id);
@@ -62,12 +64,12 @@ impl<S> Sessions<S> {
     }
 
     pub fn end(&self, id: &str) {
-        self.entries().remove(id);
+        self.entries.lock().remove(id);
     }
 
     /// Ends those that are over, and gives the others.
     pub fn sweep(&self, now: Instant) -> Vec<Arc<S>> {
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         entries.retain(|_, entry| self.lasts(entry, now));
         entries.values().map(|entry| entry.session.clone()).collect()
     }
@@ -75,10 +77,6 @@ impl<S> Sessions<S> {
     fn lasts(&self, entry: &Entry<S>, now: Instant) -> bool {
         now.saturating_duration_since(entry.seen) < self.lifetimes.idle
             && now.saturating_duration_since(entry.began) < self.lifetimes.total
-    }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry<S>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,7 +150,7 @@ mod tests {
         let begin = |role: &str, second| {
             sessions.begin(role, "", now + Duration::from_secs(second)).ok().unwrap()
         };
-        let there = |id: &String| sessions.entries().contains_key(id);
+        let there = |id: &String| sessions.entries.lock().contains_key(id);
         let of = |ids: &[String]| ids.iter().filter(|id| there(id)).count();
         let ada = [begin("ada", 0), begin("ada", 1)];
         let eve: Vec<_> = (2..40).map(|second| begin("eve", second)).collect();
