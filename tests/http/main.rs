@@ -1,35 +1,58 @@
 //! The shim, over HTTP, with clients that others wrote.
 
-mod addresses;
-mod asking;
-mod auth;
-mod auth_trips;
-mod cors;
-mod django;
-mod examples;
-mod forms;
-mod garbage;
-mod hosts;
-mod http2;
-mod idle;
-mod lifecycle;
-mod limits;
-mod logs;
-mod metrics;
-mod neighbours;
-mod odd_requests;
-mod openapi;
-mod outages;
-mod overload;
-mod prometheus;
-mod proxy_protocol;
-mod refusals;
-mod request_log;
-mod restarts;
-mod server_tls;
-mod settings;
-mod slow_hashes;
-mod sockets;
-mod tenants;
-mod tls;
-mod trips;
+/// Which key is asked about, from where, and what is answered.
+mod keys {
+    mod addresses;
+    mod auth;
+    mod cors;
+    mod forms;
+    mod refusals;
+    mod tenants;
+}
+
+/// Connections, and what comes on them.
+mod protocol {
+    mod garbage;
+    mod hosts;
+    pub mod http2;
+    mod idle;
+    mod limits;
+    mod odd_requests;
+    mod proxy_protocol;
+    mod server_tls;
+    mod sockets;
+}
+
+/// The way to Postgres, and when there is none.
+mod database {
+    mod auth_trips;
+    mod neighbours;
+    mod outages;
+    mod overload;
+    mod slow_hashes;
+    mod tls;
+    pub mod trips;
+}
+
+/// What is logged and counted.
+mod telemetry {
+    mod logs;
+    mod metrics;
+    mod prometheus;
+    mod request_log;
+}
+
+/// Programs of others.
+mod clients {
+    mod django;
+    mod examples;
+    mod openapi;
+}
+
+/// From start to end.
+mod running {
+    pub mod asking;
+    mod lifecycle;
+    mod restarts;
+    mod settings;
+}

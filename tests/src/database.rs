@@ -1,8 +1,8 @@
 //! A database with the extension in it, for one test.
 
-use crate::cluster::Cluster;
 use crate::from_test_script;
 use crate::program::{Output, program, run};
+use crate::servers::cluster::Cluster;
 use crate::waiting::eventually;
 use postgres::{Client, Config, NoTls};
 use std::path::Path;

@@ -1,9 +1,9 @@
 //! The shop of `examples/`, and the way to run them.
 
-use crate::cluster::Cluster;
 use crate::database::{Database, Login};
 use crate::from_test_script;
 use crate::program::{Output, program, run};
+use crate::servers::cluster::Cluster;
 use std::path::Path;
 use std::process::Command;
 

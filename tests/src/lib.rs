@@ -4,9 +4,7 @@
 //! test that stops its server makes a cluster for itself.
 
 mod any_key;
-mod certificate;
 mod chromium;
-mod cluster;
 mod database;
 mod django;
 mod error;
@@ -14,21 +12,25 @@ mod example_shop;
 mod keys;
 mod load;
 mod office;
-mod pgbouncer;
-mod processes;
 mod program;
-mod proxy;
 mod samples;
-mod shim;
-mod tmpfs;
 mod traps;
 mod visitor;
 mod waiting;
 
+/// Programs that run while a test asks them.
+mod servers {
+    pub mod certificate;
+    pub mod cluster;
+    pub mod pgbouncer;
+    pub mod processes;
+    pub mod proxy;
+    pub mod shim;
+    pub mod tmpfs;
+}
+
 pub use any_key::{AnyKey, AnyKeys};
-pub use certificate::Certificate;
 pub use chromium::{CHROMIUM_FLAGS, chromedriver, chromium};
-pub use cluster::Cluster;
 pub use database::{Database, Login, one};
 pub use django::Django;
 pub use error::{Refusal, refused};
@@ -36,13 +38,15 @@ pub use example_shop::ExampleShop;
 pub use keys::{is_valid, prove, stat, wrong_secret};
 pub use load::{Asked, Load, Seen};
 pub use office::Office;
-pub use pgbouncer::Pgbouncer;
-pub use processes::{Frozen, signal};
 pub use program::{Output, program, run};
-pub use proxy::{Proxy, ProxyFiles, free_address, from_python_env};
 pub use samples::Samples;
-pub use shim::{Answer, Shim, short_run};
-pub use tmpfs::Tmpfs;
+pub use servers::certificate::Certificate;
+pub use servers::cluster::Cluster;
+pub use servers::pgbouncer::Pgbouncer;
+pub use servers::processes::{Frozen, signal};
+pub use servers::proxy::{Proxy, ProxyFiles, free_address, from_python_env};
+pub use servers::shim::{Answer, Shim, short_run};
+pub use servers::tmpfs::Tmpfs;
 pub use traps::Traps;
 pub use visitor::{Visitor, shown_key};
 pub use waiting::eventually;

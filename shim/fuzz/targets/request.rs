@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../../../tests/http/garbage/answers.rs"]
+#[path = "../../../tests/http/protocol/garbage/answers.rs"]
 mod answers;
 
 use std::future::pending;

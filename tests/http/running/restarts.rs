@@ -1,6 +1,6 @@
 //! A new process takes over from an old one while clients ask on, and none of their requests is lost.
 
-use crate::asking::Asking;
+use crate::running::asking::Asking;
 use apikey_tests::{Answer, Certificate, Database, Shim, from_test_script, program, run};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;

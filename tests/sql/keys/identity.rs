@@ -1,6 +1,6 @@
 //! What an application's role could try to act for a key that it does not have.
 
-use crate::shop::{ADAS, BOBS, NOBODYS, SEEN, Shop, login, seen, seen_outside};
+use crate::keys::shop::{ADAS, BOBS, NOBODYS, SEEN, Shop, login, seen, seen_outside};
 use apikey_tests::{one, refused};
 
 /// Every way that we could think of for the application's role, which knows the prefix and not the key.

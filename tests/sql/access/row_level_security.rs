@@ -1,6 +1,6 @@
 //! A key as the identity of a transaction: policies that ask for it, and how long it lasts.
 
-use crate::shop::{ADAS, BOBS, NOBODYS, Shop, login, seen, seen_outside};
+use crate::keys::shop::{ADAS, BOBS, NOBODYS, Shop, login, seen, seen_outside};
 use apikey_tests::{one, refused};
 
 #[test]

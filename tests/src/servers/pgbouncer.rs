@@ -2,7 +2,7 @@
 
 use crate::database::{Database, Login};
 use crate::program::{program, run};
-use crate::proxy::free_address;
+use crate::servers::proxy::free_address;
 use postgres::{Client, Config, NoTls};
 use std::fs::File;
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
 //! A key that was deleted and comes back inherits no counts, neither stored ones nor those in shared memory.
 
-use crate::usage::{check, stored, used, wait_for_stored};
+use crate::records::usage::{check, stored, used, wait_for_stored};
 use apikey_tests::{Database, one};
 use postgres::Client;
 

@@ -1,6 +1,6 @@
 //! The extension's owner need not be a superuser, nor need the owner of the database.
 
-use crate::usage::{check, wait_for_stored};
+use crate::records::usage::{check, wait_for_stored};
 use apikey_tests::{Cluster, Database, Login, one};
 
 const ROLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql");

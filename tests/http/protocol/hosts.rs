@@ -1,6 +1,6 @@
 //! Requests have one host (RFC 9112, 3.2, and RFC 9113, 8.3.1), whatever is asked and whether or not there are tenants.
 
-use crate::http2::{Http2, REQUEST};
+use crate::protocol::http2::{Http2, REQUEST};
 use apikey_tests::{Answer, Certificate, Database, Shim};
 use std::io::Write;
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! A hash of another kind or cost than is set is replaced after a good check, and no check writes it.
 
-use super::usage::wait_for_stored;
-use super::usage_worker::reload_with;
+use crate::records::usage::wait_for_stored;
+use crate::records::usage_worker::reload_with;
 use apikey_tests::{Cluster, Database, eventually, is_valid, one, stat, wrong_secret};
 use postgres::Client;
 

@@ -1,6 +1,6 @@
 //! `pg_dump` and restore keep every key, and what was noted about it.
 
-use crate::usage::{check, wait_for_stored};
+use crate::records::usage::{check, wait_for_stored};
 use apikey_tests::{Cluster, Database, one};
 use tempfile::TempDir;
 

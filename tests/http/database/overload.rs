@@ -1,6 +1,6 @@
 //! More clients, or more requests, than there is room for.
 
-use crate::asking::Asking;
+use crate::running::asking::Asking;
 use apikey_tests::{Answer, Database, Shim, eventually, program};
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ fn slow_and_silent_clients_lose_their_places_to_good_ones() {
     let mut database = Database::new();
     let key = database.key("'event'");
     let shim = Shim::start(&mut database, &["--max-connections", "500"]);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/http/crowd.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/http/database/crowd.py");
     let port = shim.address.port().to_string();
     let mut crowd = program("python3", &[script, &port, "1000", "1000"])
         .stdin(Stdio::piped())

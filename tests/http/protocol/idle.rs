@@ -1,6 +1,6 @@
 //! How long a connection may be kept without a request, and how long a request may take to be sent on it.
 
-use crate::http2::{Http2, REQUEST};
+use crate::protocol::http2::{Http2, REQUEST};
 use apikey_tests::{Answer, Certificate, Database, Shim};
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! Signals to a server's processes, as the kernel or an operator in despair would send them.
 
-use crate::cluster::Cluster;
 use crate::program::{program, run};
+use crate::servers::cluster::Cluster;
 use crate::waiting::eventually;
 use std::fs;
 use std::path::Path;

@@ -79,7 +79,7 @@ fn a_generated_client_gets_the_answers() {
         .args(["--output-path", "generated", "--config", "config.yml", "--fail-on-warning"])
         .current_dir(directory.path()));
     assert_eq!(generated.code, Some(0), "{}{}", generated.stdout, generated.stderr);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/http/generated_client.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/http/clients/generated_client.py");
     let mut client = program(&python, &[script, &shim.url(""), &key]);
     let said = run(client.env("PYTHONPATH", directory.path())).success();
     let said: Value = serde_json::from_str(&said).unwrap();

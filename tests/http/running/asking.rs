@@ -14,7 +14,7 @@ pub struct Asking {
 
 impl Asking {
     pub fn start(url: &str, key: &str, clients: u32) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/http/ask_on.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/http/running/ask_on.py");
         let mut child = program("python3", &[script, url, key, &clients.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

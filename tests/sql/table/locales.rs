@@ -1,6 +1,6 @@
 //! Nothing depends on the locale of a database or on who provides it, nor on the collation of an argument.
 
-use crate::dump::Dump;
+use crate::install::dump::Dump;
 use apikey_tests::{AnyKeys, Cluster, Database, one};
 use postgres::Client;
 

@@ -1,6 +1,6 @@
 //! `/auth` and the keytest share round trips to Postgres, and no answers.
 
-use crate::trips::{PATIENT, hold, let_arrive, trips};
+use crate::database::trips::{PATIENT, hold, let_arrive, trips};
 use apikey_tests::{Answer, Database, Login, Shim, prove, wrong_secret};
 use std::io::Write;
 use std::net::TcpStream;

@@ -3,7 +3,7 @@
 use apikey_tests::{Database, Django, eventually, from_test_script, one, program, run};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const DOCUMENT: &str = include_str!("../../docs/moving-from-django.md");
+const DOCUMENT: &str = include_str!("../../../docs/moving-from-django.md");
 
 /// The `sh` blocks of the section with this heading.
 fn commands(heading: &str) -> String {

@@ -2,7 +2,7 @@
 //!
 //! The rows are random (`KEYS_SEED` chooses them); so many of them (`KEYS`).
 
-use crate::dump::Dump;
+use crate::install::dump::Dump;
 use apikey_tests::{AnyKey, AnyKeys, Cluster, Database, one, refused};
 use postgres::Client;
 use std::fs;
