@@ -1,6 +1,6 @@
 //! A service behind a proxy that asks a shim, and keys for it.
 
-use crate::proxies::{Kind, Variant};
+use crate::proxies::{Backends, Kind, Variant};
 use apikey_tests::{Database, Output, Proxy, Shim, one, program, run};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -14,12 +14,6 @@ pub const ELSEWHERE: &str = "127.0.0.3";
 /// A key's name and owner, and what the service reads.
 const NAME: (&str, &str) = ("box office, caf\u{e9}", "box%20office%2C%20caf%C3%A9");
 const OWNER: &str = "ada@example.org";
-
-/// Where the proxy finds them.
-pub struct Backends {
-    pub shim: String,
-    pub service: String,
-}
 
 /// A service, which goes with it.
 pub struct Service {

@@ -1,8 +1,13 @@
 //! The proxies, and how each is started with its file of deploy/.
 
-use crate::front::Backends;
 use apikey_tests::{Proxy, ProxyFiles, eventually, free_address, from_python_env, program, run};
 use std::thread;
+
+/// Where a proxy finds the shim and the service behind it.
+pub struct Backends {
+    pub shim: String,
+    pub service: String,
+}
 
 pub struct Kind {
     name: &'static str,

@@ -1,7 +1,6 @@
 //! Spellings of paths: each is sent, as it stands here, to each proxy, and what passes is read by several services.
 
-use crate::front::Backends;
-use crate::proxies::{self, Variant::AsDeployed, each};
+use crate::proxies::{self, Backends, Variant::AsDeployed, each};
 use crate::readers::{self, Readers};
 use apikey_tests::{Answer, Database, Proxy, Shim};
 use serde_json::Value;

@@ -1,19 +1,13 @@
 //! A database with the extension in it, for one test.
 
 use crate::from_test_script;
+use crate::login::Login;
 use crate::program::{Output, program, run};
 use crate::servers::cluster::Cluster;
 use crate::waiting::eventually;
 use postgres::{Client, Config, NoTls};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// A role that can log in.
-#[derive(Clone)]
-pub struct Login {
-    pub role: String,
-    pub password: String,
-}
 
 pub struct Database {
     pub cluster: Cluster,

@@ -1,7 +1,8 @@
 //! The shop of `examples/`, and the way to run them.
 
-use crate::database::{Database, Login};
+use crate::database::Database;
 use crate::from_test_script;
+use crate::login::Login;
 use crate::program::{Output, program, run};
 use crate::servers::cluster::Cluster;
 use std::path::Path;

@@ -11,6 +11,7 @@ mod error;
 mod example_shop;
 mod keys;
 mod load;
+mod login;
 mod office;
 mod program;
 mod samples;
@@ -31,12 +32,13 @@ mod servers {
 
 pub use any_key::{AnyKey, AnyKeys};
 pub use chromium::{CHROMIUM_FLAGS, chromedriver, chromium};
-pub use database::{Database, Login, one};
+pub use database::{Database, one};
 pub use django::Django;
 pub use error::{Refusal, refused};
 pub use example_shop::ExampleShop;
 pub use keys::{is_valid, prove, stat, wrong_secret};
 pub use load::{Asked, Load, Seen};
+pub use login::Login;
 pub use office::Office;
 pub use program::{Output, program, run};
 pub use samples::Samples;

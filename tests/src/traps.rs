@@ -1,6 +1,7 @@
 //! What the owner of a database, who is no superuser, sets up to be called in somebody's place.
 
-use crate::database::{Database, Login, one};
+use crate::database::{Database, one};
+use crate::login::Login;
 use postgres::Client;
 
 /// Functions, operators, types and tables of the names that statements use, in a schema `traps`. What is met there is noted.

@@ -1,7 +1,8 @@
 //! A Postgres cluster, made and run by `scripts/cluster`.
 
+use crate::from_test_script;
+use crate::login::Login;
 use crate::program::{program, run};
-use crate::{Login, from_test_script};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! A real pgbouncer, in transaction mode, with one connection to the server for all its clients, unless it is told otherwise.
 
-use crate::database::{Database, Login};
+use crate::database::Database;
+use crate::login::Login;
 use crate::program::{program, run};
 use crate::servers::proxy::free_address;
 use postgres::{Client, Config, NoTls};
