@@ -35,7 +35,11 @@ pub async fn serve<H: Handler>(
             debug!(target: log_target::CONNECTION, %peer, %error, "connection is not opened");
         }
         Err(_) => {
-            debug!(target: log_target::CONNECTION, %peer, "the client takes too long to open its connection");
+            debug!(
+                target: log_target::CONNECTION,
+                %peer,
+                "opening the connection takes too long (--header-timeout)"
+            );
         }
     }
 }

@@ -46,7 +46,12 @@ impl<H: Handler> Server<H> {
         };
         if timeout(context.limits.shutdown, all_end).await.is_err() {
             let open = connections.open();
-            warn!(target: log_target::SERVER, limit = name, open, "connections cut off (--shutdown-timeout)");
+            warn!(
+                target: log_target::SERVER,
+                limit = name,
+                open,
+                "connections cut off (--shutdown-timeout)"
+            );
         }
     }
 }

@@ -161,7 +161,12 @@ impl Connector {
             if let Err(error) = self.try_host(host, self.wanted, "").await
                 && !error.is_answer()
             {
-                warn!(target: log_target::DATABASE, %host, %error, "leaving a server that does not answer");
+                warn!(
+                    target: log_target::DATABASE,
+                    %host,
+                    %error,
+                    "leaving a server that does not answer"
+                );
                 host.end_connections();
             }
         }

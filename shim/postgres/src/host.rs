@@ -133,7 +133,11 @@ impl Host {
     /// A prepared statement was not what it should be.
     pub fn turned_out_to_be_a_pooler(&self) {
         if !self.is_pooler.swap(true, Ordering::Relaxed) {
-            warn!(target: log_target::DATABASE, host = %self, "a pooler hands connections on: no more statements are prepared");
+            warn!(
+                target: log_target::DATABASE,
+                host = %self,
+                "a pooler hands connections on: no more statements are prepared"
+            );
         }
     }
 }

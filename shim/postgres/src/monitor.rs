@@ -38,7 +38,12 @@ where
         let objection = now.filter(|_| now != first).and_then(|now| wanted.objection(now));
         match objection {
             Some(objection) => {
-                warn!(target: log_target::DATABASE, %host, objection, "leaving a server (target_session_attrs)");
+                warn!(
+                    target: log_target::DATABASE,
+                    %host,
+                    objection,
+                    "leaving a server (target_session_attrs)"
+                );
                 Poll::Ready(())
             }
             None => Poll::Pending,

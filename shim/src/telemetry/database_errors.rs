@@ -33,7 +33,12 @@ impl DatabaseErrors {
             }
             Entry::Vacant(kind) => kind.insert(Unwritten(0, cause.clone())),
         };
-        warn!(target: log_target::DATABASE, kind = kind.name(), %cause, "the database gave no answer");
+        warn!(
+            target: log_target::DATABASE,
+            kind = kind.name(),
+            %cause,
+            "the database gave no answer"
+        );
         tokio::spawn(self.clone().sum_up(kind));
     }
 
@@ -44,7 +49,13 @@ impl DatabaseErrors {
             let Some((requests, cause)) = self.take(kind) else {
                 return;
             };
-            warn!(target: log_target::DATABASE, kind = kind.name(), %cause, requests, "the database gave no answer, again");
+            warn!(
+                target: log_target::DATABASE,
+                kind = kind.name(),
+                %cause,
+                requests,
+                "the database gave no answer, again"
+            );
         }
     }
 

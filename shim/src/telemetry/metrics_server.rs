@@ -118,7 +118,11 @@ impl Exporter {
         let stats = match timeout(STATS_TIMEOUT, read).await {
             Ok(Ok(stats)) => stats?,
             Ok(Err(cause)) => {
-                debug!(target: log_target::METRICS, %cause, "the extension's counters cannot be read");
+                debug!(
+                    target: log_target::METRICS,
+                    %cause,
+                    "the extension's counters cannot be read"
+                );
                 return None;
             }
             Err(_) => return None,
