@@ -15,8 +15,8 @@ pub fn granted(auth: &Value) -> Vec<String> {
     }
 }
 
-/// An auth that grants these. A new one is a level if it is one, and a list otherwise; one that was an object stays an
-/// object, for the sake of whoever reads it, and a list stays a list.
+/// An auth that grants these. A new one is a string for one level, and otherwise a list. One that
+/// was an object or a list stays so, for the sake of whoever reads it.
 pub fn granting(chosen: &[String], before: Option<&Value>) -> Value {
     match (before, chosen) {
         (Some(Value::Object(members)), _) => {

@@ -9,7 +9,7 @@ use crate::request::Request;
 use crate::session::Session;
 use crate::state::Admin;
 
-/// Anybody's.
+/// What there is of any request.
 pub struct RequestContext {
     pub admin: Arc<Admin>,
     pub request: Request,
@@ -44,7 +44,7 @@ impl RequestContext {
     }
 }
 
-/// Of somebody who has signed in.
+/// What there is of a request of somebody who has signed in.
 pub struct Authenticated<'a> {
     pub context: &'a RequestContext,
     pub session: &'a Session,

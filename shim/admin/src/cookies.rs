@@ -3,7 +3,8 @@
 use hyper::HeaderMap;
 use hyper::header;
 
-/// Over TLS with the prefix that browsers take from this host alone, for all its paths, with `Secure`.
+/// What the browser keeps for us. Over TLS, names have the prefix that browsers take from this host
+/// alone, with `Secure` and for all its paths.
 #[derive(Clone, Copy)]
 pub enum Cookie {
     Session,
@@ -24,7 +25,7 @@ impl Cookie {
         }
     }
 
-    /// In seconds; the session's ends with the browser, or here.
+    /// How long it lasts, in seconds. The session's ends with the browser, or here.
     fn lifetime(self) -> &'static str {
         match self {
             Self::Language => "; Max-Age=31536000",

@@ -1,4 +1,4 @@
-//! What can go wrong, and the one place that decides what a person may read about it: a sentence of ours.
+//! What can go wrong, and what a person may read about it, which is a sentence of ours.
 //! The database's own words go to the log, without what a row held.
 
 use std::error::Error as _;
@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::lang::Texts;
 use crate::log_target;
 
-/// Of a whole request. What is wrong with a field is said beside the field.
+/// Why a whole request comes to nothing. What is wrong with a field is said beside the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     BadRequest,
@@ -19,7 +19,7 @@ pub enum Error {
     SlowClient,
     /// The browser has another name for us than those that we go by.
     Misdirected,
-    /// So many requests are being answered, of all or of one session, that there is no place for this one.
+    /// There is no place for this request among all, or among those of its session.
     Crowded,
     NotFound,
     MethodNotAllowed,
@@ -48,7 +48,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// By SQLSTATE (PostgreSQL manual, appendix A).
+    /// The error that an SQLSTATE stands for (PostgreSQL manual, appendix A).
     pub fn of(error: &tokio_postgres::Error) -> Self {
         let kind = match error.code().map(|code| code.code()) {
             None => Self::Away,

@@ -9,12 +9,12 @@ impl Form {
         Self(form_urlencoded::parse(encoded).into_owned().collect())
     }
 
-    /// Without blanks at its ends; empty where it is not there.
+    /// The value without blanks at its ends, or nothing where it is not there.
     pub fn get(&self, name: &str) -> &str {
         self.raw(name).trim()
     }
 
-    /// As it was typed.
+    /// The value as it was typed.
     pub fn raw(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
     }

@@ -1,5 +1,5 @@
-//! The names that the admin page goes by. A page of a stranger whose name leads to this machine (DNS rebinding) has
-//! the browser say that name, and gets nothing.
+//! The names that the admin page goes by. The browser of somebody who opens a stranger's page,
+//! whose name leads to this machine (DNS rebinding), says that name, and gets nothing.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,7 +8,7 @@ use hyper::http::request::Parts;
 
 use apikey_http::host;
 
-/// As `host::spelled` writes them.
+/// The names, as `host::spelled` writes them.
 #[derive(Debug)]
 pub struct Hosts(HashSet<String>);
 

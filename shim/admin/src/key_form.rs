@@ -1,5 +1,5 @@
-//! The form of a key: what was typed, kept as it was, and whether it will do. The rules are the table's, said beside
-//! the field before the database has to.
+//! The form of a key: what was typed, kept as it was, and what is wrong with it. The rules are the
+//! table's, said beside the field before the database has to.
 
 use apikey_format::{Network, is_scope};
 
@@ -20,13 +20,13 @@ pub enum Field {
     CreateRevoke,
 }
 
-/// As it was typed, or as the key has it.
+/// The values, as they were typed or as the key has them.
 #[derive(Clone, Default)]
 pub struct KeyForm {
     pub name: String,
-    /// Where no scopes are kept.
+    /// The line of levels, where the DBA keeps no scopes.
     pub auth: String,
-    /// Where they are.
+    /// The boxes that are ticked, where scopes are kept.
     pub chosen: Vec<String>,
     pub ips: String,
     pub expires_at: String,
@@ -65,7 +65,8 @@ impl KeyForm {
         }
     }
 
-    /// What the key has already, and nobody changed, however a browser sends it: a line without its ends of lines.
+    /// Keeps the key's own name and owner where nobody changed them. A browser sends them without
+    /// their ends of lines.
     pub fn keeping(mut self, form: &Form, key: &Key) -> Self {
         let line = |text: &str| text.replace(['\r', '\n'], "");
         let is_same = |name: &str, value: &str| line(form.raw(name)) == line(value);
@@ -103,7 +104,7 @@ impl KeyForm {
         names
     }
 
-    /// As an array of SQL; empty for none.
+    /// The addresses as an array of SQL, or nothing for none.
     pub fn networks(&self) -> String {
         let networks = addresses(&self.ips).collect::<Vec<_>>();
         if networks.is_empty() { String::new() } else { format!("{{{}}}", networks.join(",")) }
@@ -180,7 +181,8 @@ fn addresses(text: &str) -> impl Iterator<Item = &str> {
         .filter(|address| !address.is_empty())
 }
 
-/// As `<input type="datetime-local">` has it; empty for what it cannot have, which then stays as it is.
+/// The expiry as `<input type="datetime-local">` has it. It is empty where the input cannot have
+/// it, and then stays as it is.
 fn expires_input(key: &Key) -> String {
     let moment = key.expires_at.as_deref().unwrap_or_default().replace(' ', "T");
     if is_moment(&moment) { moment } else { String::new() }

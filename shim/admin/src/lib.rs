@@ -1,16 +1,15 @@
 //! The admin page: keys managed in a browser by people who do not write SQL.
 //!
-//! The shim serves it where `--admin-listen ADDRESS:PORT` is given; then another line on standard output says
-//! "admin on http://…".
-//! One signs in with a Postgres role and its password. Whatever a page shows or does is SQL on a connection of
-//! that role, so that grants, policies and the audit trail are the database's own.
+//! The shim serves it where `--admin-listen ADDRESS:PORT` is given. One signs in with a Postgres
+//! role and its password. Whatever a page shows or does is SQL on a connection of that role, so
+//! that grants, policies and the audit trail are the database's own.
 //!
 //! | address | what it does |
 //! | --- | --- |
 //! | `GET /` | 303 to `/keys` |
 //! | `GET`, `POST /sign-in` | fields `role`, `password`, `back`; `POST /sign-out` |
-//! | `GET /keys` | the list: `q`, `status`, `owner`, `tenant`, `scope`, `sort` (`name`, `-name` …), `page` |
-//! | `GET`, `POST /keys/new` | `name`, `auth` or `scope` (several), `ips`, `expires_at`, `owner`, `tenant`, `create_revoke`, `once` |
+//! | `GET /keys` | `q`, `status`, `owner`, `tenant`, `scope`, `sort` (`name`, `-name` …), `page` |
+//! | `GET`, `POST /keys/new` | the fields of `key_form`, and `once` |
 //! | `GET`, `POST /keys/PREFIX` | one key: look, edit (with `version`), and tick `create_revoke` |
 //! | `POST /keys/PREFIX/rotate` | `grace` (seconds), `once` |
 //! | `POST /keys/PREFIX/disable`, `…/enable`, `…/revoke` | `reason` |
@@ -22,9 +21,10 @@
 //! Every form has a hidden `csrf`. A new key is in the one answer to the `POST` that made it, in
 //! `<output id="new-key">`; sent again, that form (by its `once`) makes no other key.
 //!
-//! A request walks one way: `server` has a connection, `request` reads what it says, `routes` finds its session,
-//! the role's connection (`login`) and `permissions`, and calls one of the `handlers`, which asks the database (`db`)
-//! and shows a view (`views`). Views import neither handlers nor the queries of `db`.
+//! A request walks one way: `server` has its connection, and `request` reads what it says. `routes`
+//! finds its session, the role's connection (`login`) and `permissions`, and calls one of the
+//! `handlers`. That one asks the database (`db`) and shows one of the `views`, which know neither
+//! handlers nor queries.
 
 #![forbid(unsafe_code)]
 

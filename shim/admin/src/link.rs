@@ -1,6 +1,6 @@
 //! Addresses within these pages.
 
-/// Where to go back to, if it is here: a path of these pages, and no other site.
+/// The address to go back to, if it is a path of these pages and no other site.
 pub fn back(wanted: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
     let here = wanted.starts_with('/') && !wanted.starts_with("//");
@@ -14,7 +14,8 @@ pub fn back(wanted: &str) -> &str {
     if here && ours && fits { wanted } else { "/keys" }
 }
 
-/// The page of a key. The one with the prefix `new` has a path of its own, beside that of the form for new keys.
+/// The page of a key. The key with the prefix `new` has a path of its own, beside that of the form
+/// for new keys.
 pub fn key(prefix: &str) -> String {
     format!("/keys/{prefix}{}", if prefix == "new" { "/" } else { "" })
 }

@@ -1,4 +1,4 @@
-//! How a person gets a connection: where the shim's own database is, with the person's role and password.
+//! How a person gets a connection to the shim's own database, with their role and password.
 
 use std::error::Error as _;
 use std::net::IpAddr;
@@ -33,14 +33,15 @@ pub enum Refused {
 }
 
 impl Login {
-    /// Where the shim's role goes, without its login.
+    /// `config` leads where the shim's role goes, without its login.
     pub fn new(mut config: Config, tls: MakeRustlsConnect, timeout: Duration) -> Self {
         find_primary(&mut config, timeout);
         Self { config, tls, timeout }
     }
 
-    /// For somebody who signs in, and again and again for who has. The first try brings no password along, and has to fail: where `pg_hba.conf` says
-    /// `trust` or `peer`, anybody would be anybody. Postgres logs no failure for it, as for psql, which asks the same way.
+    /// Signs somebody in, and again and again who has a session. The first try brings no password
+    /// along, and has to fail: where `pg_hba.conf` says `trust` or `peer`, anybody would be
+    /// anybody. Postgres logs no failure for it, as for psql, which asks the same way.
     pub async fn sign_in(
         &self,
         role: &str,
@@ -81,7 +82,7 @@ impl Login {
     }
 }
 
-/// Of several servers, the one on which keys are managed: a standby would refuse every change.
+/// Chooses the primary among several servers: a standby would refuse every change.
 fn find_primary(config: &mut Config, timeout: Duration) {
     let hosts = config.get_hosts().len() as u32;
     if hosts > 1 {

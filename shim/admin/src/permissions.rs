@@ -1,5 +1,5 @@
-//! What a role may do here, by the database's own account. The database decides again when it is done; this is
-//! for pages that offer no more than what will work.
+//! What a role may do here, by the database's own account. Pages offer no more than that; the
+//! database decides again when it is done.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 
 pub struct Permissions {
     names: HashSet<String>,
-    /// Of the extension's views, quoted. What its functions do is done in the schema apikey.
+    /// The schema of the extension's views, quoted. Its functions are in the schema apikey.
     pub schema: String,
     pub zone: String,
 }

@@ -21,12 +21,12 @@ use apikey_http::peer::Peer;
 /// The largest form has 64 networks, 64 scopes and some lines.
 const LARGEST_BODY: usize = 64 * 1024;
 
-/// Of a peer without an address. There is none: the page listens on TCP.
+/// The address of a peer without one. There is none: the page listens on TCP.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Without `Debug`: forms have passwords and keys.
+/// There is no `Debug`, since forms have passwords and keys.
 pub struct Request {
     pub method: Method,
     pub path: String,
@@ -84,7 +84,7 @@ impl Request {
         }
     }
 
-    /// Where this page is, to come back to it: not after a form was sent to where there is none to look at.
+    /// The address to come back to. The one that a form was sent to may have no page to look at.
     pub fn here(&self) -> &str {
         let shown = [Method::GET, Method::HEAD].contains(&self.method);
         link::back(if shown { &self.uri } else { &self.path })

@@ -32,7 +32,7 @@ pub fn page(status: StatusCode, markup: Markup) -> Response {
     response
 }
 
-/// For requests that nobody could read, and so in nobody's language.
+/// A page in nobody's language, for requests that nobody could read.
 pub fn bare(status: StatusCode) -> Response {
     page(status, html! { p { (status.canonical_reason().unwrap_or_default()) } })
 }

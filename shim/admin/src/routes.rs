@@ -46,15 +46,15 @@ pub async fn respond(
         Ok(()) => request.read_form(&head.headers, body, admin.header_time).await,
         Err(error) => Err(error),
     };
-    // Until here the client kept us waiting, if anybody did.
+    // From here on the client waits for us.
     let _answering = slot.answering();
     let method = request.method.clone();
     let session = request.session.as_deref().filter(|_| welcome.is_ok());
     let session = session.and_then(|id| admin.sessions.find(id, started));
     let mut context = RequestContext::new(admin, request, session);
     let texts = context.texts;
-    // A task of its own: what was begun is finished, even if the browser leaves. A key that was made, and shown to
-    // nobody, is then at least in the list.
+    // A task of its own finishes what was begun, even if the browser leaves. A key that was made,
+    // and shown to nobody, is then at least in the list.
     let answering = tokio::spawn(async move {
         let outcome = match readable {
             Ok(()) => route(&mut context).await,
@@ -72,7 +72,7 @@ pub async fn respond(
     if slot.is_ending() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    // Not the path: somebody may have put a key into it.
+    // The path is left out: somebody may have put a key into it.
     debug!(target: log_target::ADMIN, %peer, %method, status = response.status().as_u16(), elapsed = ?started.elapsed(), "admin page");
     response
 }
@@ -148,7 +148,7 @@ fn language(context: &RequestContext) -> Result<Response, Error> {
     Ok(with_cookie(see_other(link::back(context.request.form.get("back"))), &cookie))
 }
 
-/// Of a session's requests, one at a time has its connection.
+/// One request of a session at a time has its connection.
 async fn with_connection(
     context: &mut RequestContext,
     session: &Session,
@@ -160,7 +160,7 @@ async fn with_connection(
     let (connection, permissions) = match opened.unwrap_or(Err(Refused::Failed(Error::TooSlow))) {
         Ok(opened) => opened,
         Err(Refused::Failed(error)) => return Err(error),
-        // The role is gone, or has another password: whoever has the session must prove himself again.
+        // The role is gone, or has another password: whoever has the session must sign in again.
         Err(Refused::Wrong | Refused::NotHere | Refused::NoPasswordAsked) => {
             sign_in::end(context);
             return Ok(sign_in::again(context, Some(Ended::Refused)));
@@ -191,9 +191,10 @@ async fn with_connection(
     }
 }
 
-/// The connection that there is, if it is still good, or else a new one, for which the role proves itself again: whoever
-/// has another password since, or may not log in any more, is out by then. The first question is a harmless one, so
-/// that a connection that died meanwhile is noticed before anything is done on it.
+/// The connection that there is, if it is still good, or else a new one, for which the role proves
+/// itself again: whoever has another password since, or may no longer log in, is out by then. The
+/// first question is a harmless one, so that a connection that died meanwhile is noticed before
+/// anything is done on it.
 async fn open(
     admin: &Admin,
     session: &Session,

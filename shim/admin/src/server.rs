@@ -1,5 +1,4 @@
-//! The listener of the admin page: a few people at once, each answer within bounded time. Who is slow or silent is
-//! treated as on the ports for keys.
+//! The server of the admin page: few people at once, who are bounded like those who ask about keys.
 
 use std::io;
 use std::net::SocketAddr;

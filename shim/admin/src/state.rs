@@ -31,16 +31,16 @@ pub struct Settings {
     pub proxies: TrustedProxies,
     pub hosts: Hosts,
     pub lifetimes: Lifetimes,
-    /// Sessions, and so connections to Postgres, at most.
+    /// The most sessions, and so connections to Postgres, at once.
     pub sessions: usize,
-    /// After how long a role proves itself to Postgres anew.
+    /// How long a connection serves before the role proves itself to Postgres anew.
     pub recheck: Duration,
     pub limits: Limits,
     pub request_time: Duration,
 }
 
 impl Settings {
-    /// Of browsers and of Postgres, at most.
+    /// The most connections that browsers and Postgres can have at once.
     pub fn descriptors(&self) -> u64 {
         u64::from(self.limits.connections) + (MAX_REJECTED + self.sessions + SIGNING_IN) as u64
     }

@@ -1,10 +1,10 @@
-//! How often signing in may fail, in bounded memory: for a role from an address, for a role from anywhere, and from an
-//! address for any role. An attempt counts from its beginning, so that many at once are no way around; one that
-//! succeeds is given back.
+//! How often signing in may fail, in bounded memory: for a role from an address, for a role from
+//! anywhere, and from an address for any role. An attempt counts from its beginning, so that many
+//! at once are no way around; one that succeeds is given back.
 //!
-//! The first has the fewest tries, and gets one back more slowly than the other two. So guesses at one role from one
-//! address use up neither: others sign in from there, and he himself from elsewhere. The other two are for who
-//! guesses from many addresses, or at many roles.
+//! The first has the fewest tries, and gets one back more slowly than the other two. So guesses at
+//! one role from one address use up neither of these: others sign in from there, and the role's
+//! owner from elsewhere. The other two are for who guesses from many addresses, or at many roles.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 /// Pairs, addresses and roles that are remembered; beyond, whoever has waited longest is forgotten.
 const REMEMBERED: usize = 4096;
-/// Of a role's name, in characters: Postgres has no longer ones.
+/// The longest name of a role, in characters: Postgres has no longer ones.
 const NAME: usize = 63;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -25,7 +25,7 @@ enum Who {
 }
 
 impl Who {
-    /// So many failures, and then one more each time that this has passed.
+    /// How many failures are allowed, and after how long one more is.
     fn allowance(&self) -> (u32, Duration) {
         match self {
             Self::RoleAt(..) => (10, Duration::from_secs(30)),
@@ -33,7 +33,7 @@ impl Who {
         }
     }
 
-    /// With all tries there again at `full`.
+    /// How long to wait, where all tries are there again at `full`.
     fn wait(&self, full: Option<&Instant>, now: Instant) -> Option<Duration> {
         let (tries, one_back) = self.allowance();
         let missing = full?.saturating_duration_since(now);
@@ -126,7 +126,7 @@ mod tests {
         assert!(attempt(now + HALF_MINUTE).is_err());
     }
 
-    /// For a day, as often as it is let.
+    /// The guesses go on for a day, as often as they are let.
     #[test]
     fn guesses_at_one_role_hold_up_nobody_else_at_the_address_and_nobody_elsewhere() {
         let (throttle, start) = (Throttle::default(), Instant::now());

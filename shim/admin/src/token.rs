@@ -20,7 +20,7 @@ pub fn has_shape(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// In a time that does not tell how much of it was right.
+/// Compares in a time that does not tell how much of it was right.
 pub fn same(one: &str, other: &str) -> bool {
     has_shape(one) && one.as_bytes().ct_eq(other.as_bytes()).into()
 }

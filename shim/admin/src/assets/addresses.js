@@ -1,4 +1,4 @@
-// Says, while addresses are typed, what is none. What the server says when the form is sent is what counts.
+// Says, while addresses are typed, what is none. The server decides when the form is sent.
 "use strict";
 const field = document.getElementById("ips");
 

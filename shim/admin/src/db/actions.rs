@@ -5,8 +5,8 @@ use tokio_postgres::Error;
 use crate::db::connection::Connection;
 use crate::db::key::VERSION;
 
-/// What a form asks of a key, in SQL's own spelling. `None` leaves a column as it is: naming it would have its
-/// triggers look at it.
+/// What a form asks of a key, in SQL's own spelling. `None` leaves a column as it is: naming it
+/// would have its triggers look at it.
 #[derive(Default)]
 pub struct Changes {
     pub name: Option<String>,
@@ -64,7 +64,8 @@ pub struct NewKey<'a> {
     pub tenant: &'a str,
 }
 
-// The functions of the schema apikey, where nobody but the extension's owner can create another one of the same name.
+// Functions are called in the schema apikey, where only the extension's owner can create another
+// one of the same name.
 
 /// The key, in clear, this once.
 pub async fn create(connection: &Connection, new: &NewKey<'_>) -> Result<String, Error> {

@@ -7,8 +7,9 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Statements are sent unnamed, with the types of their parameters. Parameters are text, which statements cast. Each is in
-/// a transaction, which begins by setting what it needs: through a pooler, the next one may be in another session.
+/// Statements are sent unnamed, with the types of their parameters, which are text that statements
+/// cast. Each is in a transaction, which begins by setting what it needs: through a pooler, the
+/// next one may be in another session.
 pub struct Connection {
     client: Client,
     opened: Instant,
@@ -29,8 +30,8 @@ impl Connection {
             // Its errors come out of the statement that waits, too.
             let _ = driver.await;
         });
-        // No object of anybody's own stands for one of Postgres's, and nothing runs on after we gave up. ISO dates
-        // are what to_char and casts agree on.
+        // No object of anybody's own stands for one of Postgres's, and nothing runs on after we
+        // gave up. ISO dates are what to_char and casts agree on.
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
              SET LOCAL statement_timeout = {}; SET LOCAL DateStyle = ISO, YMD",
@@ -39,7 +40,7 @@ impl Connection {
         Ok(Self { client, opened, begin, is_in_transaction: AtomicBool::new(false) })
     }
 
-    /// Since role and password were proven.
+    /// How long ago role and password were proven.
     pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.opened)
     }

@@ -26,7 +26,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// Of one key, or of all.
+/// A page of the trail of one key, or of all.
 pub async fn page(
     connection: &Connection,
     schema: &str,

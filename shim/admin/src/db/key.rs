@@ -48,7 +48,8 @@ pub(super) const COLUMNS: &str = concat!(
     ", host(k.last_used_ip), k.accepted, k.refused, k.metadata::text"
 );
 
-/// What two people must not change without seeing each other's change: whether there is a key to revoke, too.
+/// A hash of what two people must not change without seeing each other's change. Whether there is a
+/// key to revoke belongs to it.
 pub(super) const VERSION: &str = "encode(sha256(convert_to(jsonb_build_array(k.name, k.owner, k.auth, k.allowed_ips, \
     extract(epoch FROM k.expires_at)::text, k.revoked_at IS NULL, k.replaced_by)::text, 'UTF8')), 'hex')";
 
@@ -72,12 +73,12 @@ pub struct Key {
     pub last_used_ip: Option<String>,
     pub accepted: i64,
     pub refused: i64,
-    /// As JSON.
+    /// JSON, as Postgres writes it.
     pub metadata: String,
 }
 
 impl Key {
-    /// From the columns after the first `skip`.
+    /// Reads the columns after the first `skip`.
     pub fn from_row(row: &Row, skip: usize) -> Result<Self, Error> {
         let auth: String = row.try_get(skip + 4)?;
         Ok(Self {

@@ -17,7 +17,7 @@ pub const STATUSES: [&str; 6] =
 
 pub struct Page {
     pub keys: Vec<Key>,
-    /// Of all that match.
+    /// How many keys match.
     pub total: i64,
     pub number: i64,
 }
@@ -28,8 +28,8 @@ impl Page {
     }
 }
 
-/// Each filter that is empty lets everything pass. A scope is looked for in all three shapes of auth, where an
-/// object's member counts if it is true.
+/// An empty filter lets everything pass. A scope is looked for in all three shapes of auth, where
+/// an object's member counts if it is true.
 pub async fn page(connection: &Connection, schema: &str, query: &Form) -> Result<Page, Error> {
     let number = page_number(query);
     let sql = format!(

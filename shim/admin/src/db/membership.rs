@@ -1,10 +1,11 @@
-//! A member of a role does not always have its rights: NOINHERIT, or GRANT … WITH INHERIT FALSE from version 16 on.
-//! It looks like a missing grant, and is none.
+//! A member of a role does not always have its rights: NOINHERIT, or GRANT … WITH INHERIT FALSE
+//! from version 16 on. It looks like a missing grant, and is none.
 
 use crate::db::connection::Connection;
 
-/// The grants by which the role would get something here that it has not, if it inherited by them. A role that
-/// has the rights of the holder, and not those of the granted, does not inherit by that grant.
+/// The grants by which the role would get something here that it has not, if it inherited by them.
+/// A role that has the rights of the holder, and not those of the granted, does not inherit by that
+/// grant.
 const SQL: &str = "
 WITH member AS (
     SELECT d.classid, d.objid

@@ -9,7 +9,7 @@ use crate::response::Response;
 use crate::views::audit;
 use apikey_format::is_prefix;
 
-/// Of all keys where there is no prefix.
+/// The trail is of all keys where there is no prefix.
 pub async fn show(
     user: &Authenticated<'_>,
     connection: &Connection,

@@ -17,8 +17,8 @@ use crate::views;
 use crate::views::edit::EditForm;
 use crate::views::new_key;
 
-/// Changes are saved only on what the form showed. Then the box: it ends the key of a live entry, and makes a new
-/// one for an entry whose key is revoked.
+/// Changes are saved only if the key is still as the form showed it. The box then revokes a live
+/// key, and makes a new one where the key is revoked.
 pub async fn send(
     user: &Authenticated<'_>,
     connection: &Connection,
@@ -31,7 +31,7 @@ pub async fn send(
     let (key, version) = find(user, connection, prefix).await?;
     let known = known_scopes(user, connection).await?;
     let sent = &user.context.request.form;
-    // Not in this form, since it cannot be changed.
+    // The tenant cannot be changed, and is not in this form.
     let input =
         KeyForm { tenant: key.tenant.clone(), ..KeyForm::of_form(sent).keeping(sent, &key) };
     let once = token::random()?;
@@ -46,7 +46,7 @@ pub async fn send(
     if input.owner.is_empty() {
         mistakes.push((Field::Owner, texts.owner_missing.to_owned()));
     }
-    // What the table has is none.
+    // What the table has already is no mistake.
     mistakes.retain(|(field, _)| input.differs(*field, &key));
     if !mistakes.is_empty() {
         return refuse(&mistakes);
@@ -77,7 +77,7 @@ pub async fn send(
     }
 }
 
-/// Both or nothing: what was changed, and the revocation. `None` where somebody else was faster.
+/// Saves the changes and the revocation, or neither. `None` where somebody else was faster.
 async fn save(
     connection: &Connection,
     prefix: &str,

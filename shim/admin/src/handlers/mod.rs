@@ -1,4 +1,5 @@
-//! What a request does, each page's in a file of its own: from what was asked by way of the database to a view.
+//! What a request does, each page's in a file of its own: it reads the request, asks the database,
+//! and shows a view.
 
 pub mod actions;
 pub mod add;

@@ -22,7 +22,7 @@ use crate::token;
 use crate::views::problem;
 use crate::views::sign_in::{Ended, refused, without_permissions};
 
-/// From a role and its password to a session, by way of Postgres.
+/// Begins a session for a role whose password Postgres takes.
 pub async fn sign_in(context: &RequestContext) -> Response {
     let (texts, request, admin) = (context.texts, &context.request, &context.admin);
     let role = request.form.get("role");
@@ -47,12 +47,12 @@ pub async fn sign_in(context: &RequestContext) -> Response {
     let connection = match admin.login.sign_in(role, &password, request.client).await {
         Ok(connection) => connection,
         Err(Refused::Wrong) => {
-            // Without the role: people type passwords there. Postgres logs it.
+            // The role is left out: people type passwords there. Postgres logs it.
             warn!(target: log_target::ADMIN, client = %request.client, "a sign-in to the admin page was refused");
             return refuse(StatusCode::FORBIDDEN, texts.wrong_password);
         }
         Err(refused) => {
-            // Nothing that was guessed.
+            // This was no wrong guess.
             admin.throttle.succeeded(attempt);
             return match refused {
                 Refused::NoPasswordAsked => refuse(StatusCode::FORBIDDEN, texts.no_password_asked),
@@ -62,7 +62,7 @@ pub async fn sign_in(context: &RequestContext) -> Response {
             };
         }
     };
-    // A session is for whoever has something to do here. Nobody else takes up a place, nor signs in time and again.
+    // Only who has something to do here gets a session. Nobody else takes up one of their places.
     let permissions = timeout(admin.request_time, Permissions::of(&connection)).await;
     match permissions.unwrap_or(Err(Error::TooSlow)) {
         Ok(permissions) if permissions.any() => admin.throttle.succeeded(attempt),
@@ -93,7 +93,7 @@ pub async fn sign_in(context: &RequestContext) -> Response {
 pub fn sign_out(context: &RequestContext) -> Response {
     end(context);
     let mut response = see_other("/sign-in");
-    // Nor is there a way back to a page that the browser has kept (W3C, Clear Site Data).
+    // The browser forgets the pages that it has kept, too (W3C, Clear Site Data).
     response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
     with_cookie(response, &Cookie::Session.remove(context.request.secure))
 }
@@ -104,7 +104,7 @@ pub fn end(context: &RequestContext) {
     }
 }
 
-/// To where a session begins anew. A form that was sent is lost, which the page says.
+/// Leads to where a session begins anew. A form that was sent is lost, which that page says.
 pub fn again(context: &RequestContext, ended: Option<Ended>) -> Response {
     let here = context.request.here();
     let mut query = form_urlencoded::Serializer::new(String::new());

@@ -18,7 +18,7 @@ pub enum Language {
 impl Language {
     pub const ALL: [Self; 2] = [Self::French, Self::English];
 
-    /// As in BCP 47.
+    /// Its name in BCP 47.
     pub fn code(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -26,7 +26,7 @@ impl Language {
         }
     }
 
-    /// In itself.
+    /// Its name in the language itself.
     pub fn name(self) -> &'static str {
         match self {
             Self::English => "English",
@@ -45,7 +45,8 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.code() == code)
     }
 
-    /// What the browser likes best of what there is (RFC 9110, 12.5.4); English where it likes none.
+    /// The language that the browser likes best (RFC 9110, 12.5.4); English where it likes none of
+    /// ours.
     pub fn preferred(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter();
         let ranges = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -91,7 +92,8 @@ mod tests {
         assert_eq!(Language::preferred(&HeaderMap::new()), Language::English);
     }
 
-    /// The compiler knows that both have all texts; this, that they are texts, and of every status and action.
+    /// The compiler sees that both have all texts. This test sees that none is empty, and that each
+    /// status and action has one.
     #[test]
     fn every_language_has_words_for_everything() {
         let source =

@@ -1,4 +1,5 @@
-//! What there is to say. Each language is one value of this, so that the compiler finds a text that is missing.
+//! What there is to say. Each language is one value of this, so that the compiler finds a text that
+//! is missing.
 
 pub struct Texts {
     // Around every page.
@@ -195,12 +196,12 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Of the view `apikeys`; one that is not known here is shown as it is.
+    /// A status of the view `apikeys`. One that is not known here is shown as it is.
     pub fn status_of<'a>(&self, status: &'a str) -> &'a str {
         known((self.statuses)(status), status)
     }
 
-    /// Of the view `apikey_events`.
+    /// An action of the view `apikey_events`, likewise.
     pub fn action_of<'a>(&self, action: &'a str) -> &'a str {
         known((self.actions)(action), action)
     }

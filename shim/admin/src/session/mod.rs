@@ -1,4 +1,4 @@
-//! Somebody who has signed in: a role, its password for as long as the session lasts, and a connection.
+//! Somebody who has signed in: a role, its password while the session lasts, and a connection.
 
 pub mod table;
 
@@ -18,14 +18,14 @@ pub const AT_ONCE: u32 = 6;
 /// Forms whose sending is remembered.
 const FORMS: usize = 256;
 
-/// Without `Debug`: it has a password.
+/// There is no `Debug`, since it has a password.
 pub struct Session {
     pub role: String,
-    /// Wiped from memory at the end. It is what the next connection takes: each serves for a while only.
+    /// The next connection takes it, since each serves for a while only. It is wiped at the end.
     pub password: Zeroizing<String>,
     pub client: IpAddr,
     pub csrf: String,
-    /// So that one session leaves places for others.
+    /// The requests at once, so that one session leaves places for others.
     pub requests: Semaphore,
     /// One request at a time has it.
     pub connection: tokio::sync::Mutex<Option<Connection>>,

@@ -1,5 +1,5 @@
-//! Who has signed in: a table in memory, bounded in number and in time. A session is named by 256 random bits,
-//! new at each sign-in, which only its cookie has.
+//! Who has signed in: a table in memory, bounded in number and in time. A session's name is 256
+//! random bits, new at each sign-in, which only its cookie has.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,9 +13,9 @@ use crate::token;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
-    /// Without a request.
+    /// The longest time without a request.
     pub idle: Duration,
-    /// Altogether.
+    /// The longest time altogether.
     pub total: Duration,
 }
 
@@ -26,7 +26,7 @@ struct Entry<S> {
     seen: Instant,
 }
 
-/// Of `Session`, for which tests have a word.
+/// The sessions. Tests have a word for each of them.
 pub struct Sessions<S> {
     entries: Mutex<HashMap<String, Entry<S>>>,
     most: usize,
@@ -80,8 +80,9 @@ impl<S> Sessions<S> {
     }
 }
 
-/// Of the role with the most sessions, counting the one that is about to begin, the one that was unused for longest: whoever
-/// signs in again and again ends sessions of his own. Of several such roles it is that of the newcomer, if it is among them.
+/// The session that makes room: that of the role with the most sessions (with the one that is about
+/// to begin) which was unused for longest. Whoever signs in again and again ends sessions of their
+/// own. The newcomer's role comes first among several such roles.
 fn next_to_go<S>(entries: &HashMap<String, Entry<S>>, newcomer: &str) -> Option<String> {
     let mut of_role = HashMap::from([(newcomer, 1)]);
     for entry in entries.values() {

@@ -5,10 +5,11 @@ use maud::{Markup, html};
 use crate::context::Authenticated;
 use crate::db::key::Key;
 
-/// In seconds. None at all comes first: a key is often rotated because it leaked.
+/// How long the old key stays valid, in seconds. No time at all comes first: a key is often
+/// rotated because it leaked.
 pub const GRACES: [&str; 6] = ["0", "3600", "86400", "604800", "2592000", "7776000"];
 
-/// Those that the role may do, and that the key is fit for.
+/// The forms of what the role may do and the key is fit for.
 pub fn forms(user: &Authenticated<'_>, key: &Key, once: &str) -> Markup {
     let (texts, permissions) = (user.context.texts, user.permissions);
     let form = |action: &str, inner: Markup| {

@@ -11,7 +11,7 @@ use crate::lang::Texts;
 use crate::link;
 use crate::response::Response;
 
-/// Of all keys where there is no prefix.
+/// The trail is of all keys where there is no prefix.
 pub fn show(user: &Authenticated<'_>, prefix: Option<&str>, page: &Page) -> Response {
     let texts = user.context.texts;
     let title = match prefix {

@@ -104,7 +104,7 @@ impl Fields<'_> {
             textarea #ips name="ips" rows="3" spellcheck="false" autocapitalize="none"
                 autofocus[self.is_first(Field::Ips)] aria-invalid=[self.invalid(Field::Ips)] aria-describedby=(self.described(Field::Ips))
                 { (self.input.ips) }
-            // For a script.
+            // A script writes here.
             p .error #ips-said role="status" data-wrong=((self.texts.ips_wrong)("")) {}
         })
     }

@@ -11,7 +11,7 @@ use crate::context::Authenticated;
 use crate::db::key::Key;
 use crate::response::Response;
 
-/// With the form as it was sent, where that came to nothing. `once` names the forms that make a key.
+/// The form is as it was sent, where that came to nothing. `once` names the forms that make a key.
 pub fn show(user: &Authenticated<'_>, key: &Key, form: &EditForm<'_>, once: &str) -> Response {
     let texts = user.context.texts;
     let body = html! {

@@ -81,7 +81,7 @@ fn menu(context: &RequestContext) -> Markup {
     }
 }
 
-/// Not beside a new key: it would be gone.
+/// The choice of a language is not offered beside a new key, which would be gone.
 fn languages(context: &RequestContext) -> Markup {
     let Some(csrf) = csrf(context).filter(|_| !context.shows_new_key()) else { return html! {} };
     html! {

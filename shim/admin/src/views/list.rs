@@ -34,7 +34,7 @@ pub fn show(
     respond(user.context, StatusCode::OK, texts.menu_keys, &body)
 }
 
-/// For a role that may make keys and not see them, or do neither.
+/// The page for a role that may not see keys, though perhaps make them.
 pub fn hidden(user: &Authenticated<'_>, remedy: Option<&str>) -> Response {
     let texts = user.context.texts;
     let body = html! {

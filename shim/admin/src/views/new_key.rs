@@ -1,4 +1,4 @@
-//! The one page that has a key in it. It is the answer to the form that made the key, and is made only then.
+//! The one page that has a key in it: the answer to the form that made the key.
 
 use hyper::StatusCode;
 use maud::html;

@@ -42,7 +42,7 @@ pub fn show(context: &RequestContext, error: Error) -> Response {
     response
 }
 
-/// For whoever may not do something: how that is changed, for an administrator to read.
+/// How an administrator changes it that somebody may not do something.
 pub fn advice(texts: &Texts, remedy: Option<&str>) -> Markup {
     html! {
         @match remedy {

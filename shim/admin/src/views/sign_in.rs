@@ -22,7 +22,7 @@ pub enum Ended {
 impl Ended {
     const ALL: [Self; 3] = [Self::Over, Self::Refused, Self::WithoutRights];
 
-    /// In an address.
+    /// How an address says it.
     pub fn code(self) -> &'static str {
         match self {
             Self::Over => "1",
@@ -32,7 +32,7 @@ impl Ended {
     }
 }
 
-/// As it is opened.
+/// The form, as it is opened.
 pub fn form(context: &RequestContext) -> Response {
     let (texts, query) = (context.texts, &context.request.query);
     let ended = Ended::ALL.into_iter().find(|ended| ended.code() == query.get("ended"));
@@ -56,7 +56,7 @@ pub fn refused(
     show(context, status, Some(html! { p { (sentence) } }), back)
 }
 
-/// For a role that would find nothing here to do.
+/// The form again, for a role that would find nothing here to do.
 pub fn without_permissions(context: &RequestContext, remedy: Option<&str>, back: &str) -> Response {
     let texts = context.texts;
     let said = html! { p { (texts.no_rights) } (advice(texts, remedy)) };
