@@ -1,5 +1,5 @@
--- Asks the shim's /auth about a request. A 200 lets it pass, with the identity in its headers; a 401 or a 403 is the client's
--- answer; anything else is a 503, and an error in here Apache's 500.
+-- Asks the shim's /auth about a request. A 200 lets it pass, with the identity in its headers; a
+-- 401 or a 403 is the client's answer; anything else is a 503, and an error in here Apache's 500.
 
 local address = "http://127.0.0.1:8080/auth"
 local identity = { "X-Apikey-Prefix", "X-Apikey-Name", "X-Apikey-Owner", "X-Apikey-Auth", "X-Apikey-Tenant" }
@@ -29,8 +29,9 @@ local function refuse(r, status, headers, body)
   }, body)
 end
 
--- The paths that pass: segments of these characters, none of them empty or with a dot at its end, and so none that a service may
--- decode, fold or cut to another. docs/proxies.md says how to let further ones by.
+-- The paths that pass: segments of these characters, none of them empty or with a dot at its end,
+-- and so none that a service may decode, fold or cut to another. docs/proxies.md says how to let
+-- further ones by.
 local plain = [[^/(\.*[A-Za-z0-9_@:,=-]/?)*(\?[\x21\x22\x24-\x7e]*)?$]]
 
 function plain_path(r)
@@ -41,7 +42,8 @@ function plain_path(r)
     .. '"detail":"The path is spelled in a way that is not taken here."}')
 end
 
--- A browser asks whether a script may ask. This answer reaches no service, as nothing does without a key.
+-- A browser asks whether a script may ask. This answer reaches no service, as nothing does without
+-- a key.
 local function preflight(r)
   return answer(r, 204, {
     ["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, PATCH, DELETE",

@@ -1,11 +1,13 @@
--- The action lua.apikey ADDRESS: asks the shim's /auth about the request. A 200 sets txn.apikey_allowed and the identity, a 401
--- or a 403 is the client's answer. After anything else txn.apikey_allowed is as it was, and HAProxy answers with a 503.
+-- The action lua.apikey ADDRESS: asks the shim's /auth about the request. A 200 sets
+-- txn.apikey_allowed and the identity, a 401 or a 403 is the client's answer. After anything else
+-- txn.apikey_allowed is as it was, and HAProxy answers with a 503.
 
 local identity = { "prefix", "name", "owner", "auth", "tenant" }
 local asked_with = { "authorization", "x-api-key", "host" }
 local answered_with = { "content-type", "cache-control", "www-authenticate" }
 
--- HAProxy counts the lines of a header from 0, and httpclient takes them from 1. All are passed on: two are for the shim to refuse.
+-- HAProxy counts the lines of a header from 0, and httpclient takes them from 1. All are passed on:
+-- two are for the shim to refuse.
 local function lines(values)
   local list = {}
   for _, value in pairs(values or {}) do

@@ -1,8 +1,9 @@
--- The roles of those who manage, watch and check keys. Run it as a superuser, in the database that has the
--- extension, with
+-- The roles of those who manage, watch and check keys. Run it as a superuser, in the database that
+-- has the extension, with
 --     psql -d DATABASE -f deploy/roles.sql
--- Running it again changes nothing. A role of one of these names that was there before is shown, with its members, and
--- stops it: whoever has that role would get keys. Where you know them, as in a second database of the same server, say
+-- Running it again changes nothing. A role of one of these names that was there before is shown,
+-- with its members, and stops it: whoever has that role would get keys. Where you know them, as in
+-- a second database of the same server, say
 --     psql -d DATABASE -v existing_roles=accept -f deploy/roles.sql
 -- Then give the shim's role a password, which psql hashes before it
 -- sends it:
@@ -20,11 +21,12 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- What psql knows, where the block below can read it.
 SELECT set_config('apikey_roles.existing', :'existing_roles', true) \gset ignored_
 
--- apikey_checker: may ask whether a key is valid and what it may do, and act for it. Reads no table.
--- apikey_auditor: sees every key but its hash, and what was done to it.
--- apikey_manager: makes, changes and ends keys, sees what the auditor sees, tests keys, and learns why one is refused.
--- apikey_shim: the login role of the HTTP shim, a checker.
--- apikey_backup: reads the tables, hashes included, as pg_dump does: for the owner of the database, if no superuser.
+-- apikey_checker: may ask whether a key is valid and what it may do, and act for it. Reads no
+-- table. apikey_auditor: sees every key but its hash, and what was done to it.
+-- apikey_manager: makes, changes and ends keys, sees what the auditor sees, tests keys, and learns
+-- why one is refused. apikey_shim: the login role of the HTTP shim, a checker.
+-- apikey_backup: reads the tables, hashes included, as pg_dump does: for the owner of the database,
+-- if no superuser.
 DO $$
 DECLARE
     role    record;
@@ -93,11 +95,12 @@ SELECT format('GRANT %I TO %I', granted.role, granted.member)
   FROM (VALUES ('apikey_auditor', 'apikey_manager'), ('apikey_checker', 'apikey_shim')) AS granted (role, member)
  WHERE NOT pg_has_role(granted.member, granted.role, 'MEMBER') \gexec
 
--- The shim sends keys as parameters of its one statement. Where statements are logged, the log shall not
--- have them.
+-- The shim sends keys as parameters of its one statement. Where statements are logged, the log
+-- shall not have them.
 ALTER ROLE apikey_shim SET log_parameter_max_length = 0;
 ALTER ROLE apikey_shim SET log_parameter_max_length_on_error = 0;
--- Nor what modules log by themselves, where a server has them: auto_explain also shows a plan that has the key in it.
+-- Nor what modules log by themselves, where a server has them: auto_explain also shows a plan that
+-- has the key in it.
 ALTER ROLE apikey_shim SET pgaudit.log_parameter = off;
 ALTER ROLE apikey_shim SET auto_explain.log_min_duration = -1;
 
@@ -160,12 +163,13 @@ SELECT format('GRANT USAGE ON SCHEMA %s TO %I', o.schema::regnamespace, w.role),
 -- What these views read is not only in tables: Postgres asks whoever reads them for this, too.
 GRANT EXECUTE ON FUNCTION apikey.ended, apikey.usage_in_memory(), apikey.stats() TO apikey_auditor;
 
--- The shim shows the extension's counters in its metrics if its role may read them. To let it, and it reads nothing else:
+-- The shim shows the extension's counters in its metrics if its role may read them. To let it, and
+-- it reads nothing else:
 --     GRANT SELECT ON keys.apikey_stats TO apikey_shim; -- or the extension's schema
 --     GRANT EXECUTE ON FUNCTION apikey.stats() TO apikey_shim;
 
--- A manager may also use plain SQL on the table, all but its hashes. Deleting a key is left to its owner:
--- a revoked key says more than one that is not there.
+-- A manager may also use plain SQL on the table, all but its hashes. Deleting a key is left to its
+-- owner: a revoked key says more than one that is not there.
 GRANT USAGE ON SCHEMA apikey TO apikey_manager;
 GRANT SELECT (prefix, name, owner, auth, allowed_ips, created_at, created_by, expires_at, disabled_at,
               revoked_at, revoked_by, revoke_reason, tenant, metadata, replaced_by) ON apikey.key TO apikey_manager;

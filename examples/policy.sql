@@ -1,6 +1,7 @@
--- Rows that belong to the owners of keys: row-level security that asks whose key it is. Run it as the owner of
--- the database, after deploy/roles.sql, when the application has its role: CREATE ROLE till LOGIN IN ROLE apikey_checker.
--- The extension is in the schema keys: CREATE SCHEMA keys; CREATE EXTENSION apikey SCHEMA keys.
+-- Rows that belong to the owners of keys: row-level security that asks whose key it is. Run it as
+-- the owner of the database, after deploy/roles.sql, when the application has its role: CREATE ROLE
+-- till LOGIN IN ROLE apikey_checker. The extension is in the schema keys: CREATE SCHEMA keys;
+-- CREATE EXTENSION apikey SCHEMA keys.
 --
 --     psql -d DATABASE -f examples/policy.sql
 \set ON_ERROR_STOP on
@@ -15,8 +16,8 @@ CREATE TABLE sale (
 );
 CREATE INDEX ON sale (owner);
 
--- Without a key, apikey_current() is NULL, and NULL equals nothing: no rows. The sub-SELECT asks once per statement
--- instead of once per row.
+-- Without a key, apikey_current() is NULL, and NULL equals nothing: no rows. The sub-SELECT asks
+-- once per statement instead of once per row.
 ALTER TABLE sale ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON sale
     USING (owner = (SELECT (keys.apikey_current()).owner));

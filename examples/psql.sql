@@ -1,9 +1,10 @@
--- A decision about a key, and acting for it, from psql. Run it as a role that is no more than a checker, after
--- examples/policy.sql:
+-- A decision about a key, and acting for it, from psql. Run it as a role that is no more than a
+-- checker, after examples/policy.sql:
 --
 --     API_KEY=... psql -d DATABASE -U till -f examples/psql.sql
 --
--- The key goes in as data. In the text of a statement it would be in the log of a server that logs statements.
+-- The key goes in as data. In the text of a statement it would be in the log of a server that logs
+-- statements.
 \set ON_ERROR_STOP on
 \pset footer off
 

@@ -1,7 +1,7 @@
 //! API keys from Rust, with tokio-postgres.
 //!
-//! Run it as a role that is no more than a checker, after `examples/policy.sql`. `DATABASE_URL` says where
-//! and as whom, as in `host=127.0.0.1 dbname=shop user=till password=...`:
+//! Run it as a role that is no more than a checker, after `examples/policy.sql`. `DATABASE_URL`
+//! says where and as whom, as in `host=127.0.0.1 dbname=shop user=till password=...`:
 //!
 //!     API_KEY=... DATABASE_URL=... cargo run --release -p apikey-tests --example rust
 

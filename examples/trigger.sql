@@ -1,4 +1,5 @@
--- A trigger that notes which key wrote a row. Run it as the owner of the table, after examples/policy.sql:
+-- A trigger that notes which key wrote a row. Run it as the owner of the table, after
+-- examples/policy.sql:
 --
 --     psql -d DATABASE -f examples/trigger.sql
 \set ON_ERROR_STOP on
@@ -7,8 +8,9 @@ BEGIN;
 
 ALTER TABLE sale ADD COLUMN written_with text;
 
--- The function runs as whoever writes the row. apikey_current() is named with its schema, or the writer could put one of
--- its own before the real one; and the search_path is pinned, for all that has no schema.
+-- The function runs as whoever writes the row. apikey_current() is named with its schema, or the
+-- writer could put one of its own before the real one; and the search_path is pinned, for all that
+-- has no schema.
 CREATE FUNCTION note_key() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

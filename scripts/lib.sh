@@ -19,8 +19,9 @@ unset directory
 
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
-# Root's Postgres runs as an unprivileged user, who cannot enter every checkout. The state of one in root's home, say, is
-# elsewhere: where nobody but root can make a directory before us, and each checkout has one of its own.
+# Root's Postgres runs as an unprivileged user, who cannot enter every checkout. The state of one in
+# root's home, say, is elsewhere: where nobody but root can make a directory before us, and each
+# checkout has one of its own.
 state_of_checkout() {
   if [ "$(id -u)" -ne 0 ] || setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$ROOT"; then
     echo "$ROOT/.state"
@@ -57,8 +58,8 @@ have() {
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# Runs a command as an administrator: as it is for root, by sudo otherwise, asking for a password only of somebody
-# who is there to type it. Fails when there is no way.
+# Runs a command as an administrator: as it is for root, by sudo otherwise, asking for a password
+# only of somebody who is there to type it. Fails when there is no way.
 as_admin() {
   if is_root; then
     "$@"
@@ -73,7 +74,8 @@ as_admin() {
 
 can_be_admin() { as_admin true 2>/dev/null; }
 
-# A build tool of the user's that is not on the PATH of this shell, as just after rustup's installer.
+# A build tool of the user's that is not on the PATH of this shell, as just after rustup's
+# installer.
 use_home_cargo() {
   local bin=${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin
   if [ -x "$bin/cargo" ] && ! rust_is_ready && PATH="$bin:$PATH" rust_is_ready; then
@@ -111,8 +113,9 @@ version_at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2"
 
 # --- The unprivileged user. Postgres refuses to run as root, and the shim has no reason to.
 
-# AS_SERVER_USER is a prefix for commands. An array rather than a function, so that `… &` gives the pid of the command
-# itself. The environment is emptied: no setting of the caller's reaches a server.
+# AS_SERVER_USER is a prefix for commands. An array rather than a function, so that `… &` gives the
+# pid of the command itself. The environment is emptied: no setting of the caller's reaches a
+# server.
 AS_SERVER_USER=()
 
 use_server_user() {
@@ -149,7 +152,8 @@ require_known_machine() {
   fi
 }
 
-# Sets and exports PG_CONFIG and PG_MAJOR: the server of PG_CONFIG=, else a fetched one of the major PG=.
+# Sets and exports PG_CONFIG and PG_MAJOR: the server of PG_CONFIG=, else a fetched one of the major
+# PG=.
 choose_server() {
   if [ -z "${PG_CONFIG:-}" ]; then
     PG_CONFIG=$("$ROOT/scripts/postgres" "${PG:-18}")

@@ -1,4 +1,5 @@
--- apikey 0.3.0 to 0.4.0. What is new is the same text as in apikey--0.4.0.sql; what changes stands here first.
+-- apikey 0.3.0 to 0.4.0. What is new is the same text as in apikey--0.4.0.sql; what changes stands
+-- here first.
 
 \echo Use "ALTER EXTENSION apikey UPDATE" to load this file. \quit
 
@@ -17,11 +18,12 @@ BEGIN
 END
 $$;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Whether a key has ended
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- Decided by this one function, which a check calls, too: for all that is shown of a key, and done to it.
+-- Decided by this one function, which a check calls, too: for all that is shown of a key, and done
+-- to it.
 CREATE FUNCTION apikey.ended(revoked_at timestamptz, expires_at timestamptz, disabled_at timestamptz) RETURNS text
 LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'ended_wrapper';
@@ -37,9 +39,9 @@ BEGIN ATOMIC
        AND apikey.ended(k.revoked_at, k.expires_at, k.disabled_at) IS NULL;
 END;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- One function that does it, in a schema where nobody else creates any
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 -- What looks like a key is decided by the function that a check calls.
 CREATE FUNCTION apikey.prefix_of(key text) RETURNS text
@@ -158,8 +160,9 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
 
--- From here on, a function that is given a key and calls another one is in PL/pgSQL and does nothing but that: a
--- call by RETURN there is no statement. A function in SQL would have the key among the parameters of one.
+-- From here on, a function that is given a key and calls another one is in PL/pgSQL and does
+-- nothing but that: a call by RETURN there is no statement. A function in SQL would have the key
+-- among the parameters of one.
 
 CREATE FUNCTION apikey.revoke_key(key text, reason text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -265,7 +268,8 @@ BEGIN
             MESSAGE = 'no API key was rotated: the grace is negative or NULL',
             HINT = 'Give the time for which the old key stays valid, such as ''1 day''; ''0'' ends it at once.';
     END IF;
-    -- Of two rotations at once, the second waits here for the first, and then finds the key replaced.
+    -- Of two rotations at once, the second waits here for the first, and then finds the key
+    -- replaced.
     SELECT * INTO old FROM apikey.key AS k WHERE k.prefix = named FOR UPDATE;
     unfit := CASE
         WHEN old.prefix IS NULL THEN 'deleted'
@@ -298,7 +302,8 @@ BEGIN
            revoked_at = CASE WHEN grace > interval '0' THEN NULL ELSE clock_timestamp() END,
            revoke_reason = CASE WHEN grace > interval '0' THEN NULL ELSE 'rotated' END
      WHERE k.prefix = named;
-    -- The same identity, and as long a life as the old key was given; where that cannot be reckoned, its end.
+    -- The same identity, and as long a life as the old key was given; where that cannot be
+    -- reckoned, its end.
     INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
     VALUES (fresh.prefix, fresh.verifier, fresh.tag, old.name, old.owner, old.auth, old.allowed_ips,
             CASE
@@ -413,21 +418,21 @@ BEGIN
 END
 $$;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Checks write nothing, and may run in parallel workers
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 ALTER FUNCTION @extschema@.apikey_check(text, inet) PARALLEL SAFE;
 ALTER FUNCTION @extschema@.apikey_check(text, inet, text) PARALLEL SAFE;
 ALTER FUNCTION apikey.matches(text, text) PARALLEL SAFE;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Rules that explain themselves, in any locale
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- Each constraint is made anew, over the rows that there are: no row that the old rules took is refused by the new
--- ones. The index of live names is built anew, since its order was that of the database's locale. While this goes on,
--- checks wait.
+-- Each constraint is made anew, over the rows that there are: no row that the old rules took is
+-- refused by the new ones. The index of live names is built anew, since its order was that of the
+-- database's locale. While this goes on, checks wait.
 
 CREATE FUNCTION apikey.refuse_row(rule text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY INVOKER
@@ -670,9 +675,9 @@ BEGIN
 END
 $$;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- A key that was deleted and comes back inherits no counts
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION apikey.usage_in_memory_of(prefix text)
 RETURNS TABLE (slot bigint, accepted bigint, refused bigint)
@@ -680,8 +685,8 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED STRICT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'usage_in_memory_of_wrapper';
 COMMENT ON FUNCTION apikey.usage_in_memory_of(text) IS 'The same of one key, if that has a slot';
 
--- A slot outlives the row: a key that was deleted and comes back finds what it had counted. That is noted as
--- being in the counts already.
+-- A slot outlives the row: a key that was deleted and comes back finds what it had counted. That is
+-- noted as being in the counts already.
 CREATE FUNCTION apikey.begin_usage() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -773,17 +778,18 @@ SELECT k.prefix,
                   CASE WHEN m.accepted > stored.accepted THEN m.last_used_at END AS last_used_at
        ) AS beyond;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Any value and any collation
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION apikey.find_prefix(key text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- A key that leaked is pasted as it was found, often with a line end. Only its prefix goes on from
-    -- here: the secret is among no statement's parameters. Whatever collation its caller gives a key is left behind.
+    -- A key that leaked is pasted as it was found, often with a line end. Only its prefix goes on
+    -- from here: the secret is among no statement's parameters. Whatever collation its caller gives
+    -- a key is left behind.
     named CONSTANT text COLLATE "C" := split_part(btrim(key COLLATE "C", E' \t\r\n'), '.', 1);
 BEGIN
     IF NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = named) THEN
@@ -820,9 +826,9 @@ $$;
 COMMENT ON FUNCTION @extschema@.apikey_disable(text) IS 'Disables a key until apikey_enable, by its prefix or by the whole key. True: disabled now; false: it was before, or is revoked';
 COMMENT ON FUNCTION @extschema@.apikey_enable(text) IS 'Enables a disabled key again, by its prefix or by the whole key. True: enabled now; false: it was not disabled. An error for a revoked one';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- A list of scopes as an array
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.apikey_create(
     name       text,
@@ -839,9 +845,9 @@ SET search_path = pg_catalog, pg_temp
 RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
 COMMENT ON FUNCTION @extschema@.apikey_create(text, text[], inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is a list of scopes; ip one address or network, ips several';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Owners and grants
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 -- Whoever the extension was handed over to owns what is new, too.
 DO $$
@@ -881,15 +887,16 @@ BEGIN
 END
 $$;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Whoever could execute a function of the old version, and what does its work now
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- Of the new functions, nothing that Postgres gives to PUBLIC or ALTER DEFAULT PRIVILEGES to anybody. Whoever may
--- execute a function that people call may execute the one that does its work, too, so that the shim and the admin
--- page go on: but for PUBLIC, and but for roles that may check keys without a tenant alone, or create levels alone,
--- for which that would be more than they have. It takes a grant in an extension's script for the script's own,
--- which pg_dump leaves to CREATE EXTENSION: these are somebody's, and shall be dumped.
+-- Of the new functions, nothing that Postgres gives to PUBLIC or ALTER DEFAULT PRIVILEGES to
+-- anybody. Whoever may execute a function that people call may execute the one that does its work,
+-- too, so that the shim and the admin page go on: but for PUBLIC, and but for roles that may check
+-- keys without a tenant alone, or create levels alone, for which that would be more than they have.
+-- It takes a grant in an extension's script for the script's own, which pg_dump leaves to CREATE
+-- EXTENSION: these are somebody's, and shall be dumped.
 DO $$
 DECLARE
     work    record;
@@ -942,8 +949,9 @@ BEGIN
            AND d.classid = 'pg_proc'::regclass AND d.objid = work.done_by AND d.deptype = 'i';
     END LOOP;
 
-    -- Postgres asks whoever writes a row for EXECUTE on what its constraints call, and whoever reads a view for that on what
-    -- is called there. Readers of apikeys have it on usage_in_memory already.
+    -- Postgres asks whoever writes a row for EXECUTE on what its constraints call, and whoever
+    -- reads a view for that on what is called there. Readers of apikeys have it on usage_in_memory
+    -- already.
     FOR granted IN
         SELECT o.called, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
                CASE WHEN bool_or(a.is_grantable) THEN ' WITH GRANT OPTION' END AS option

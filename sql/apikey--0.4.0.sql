@@ -1,18 +1,20 @@
 -- apikey 0.4.0: the install script, written by hand to be read from top to bottom.
 --
--- Storage lives in the schema "apikey"; the functions and the view that people call live in the schema
--- that CREATE EXTENSION names (by default the current one). Whoever may create functions there can give one a
--- name of ours, with one more argument that has a default, and then no call by that name is unique. So what these
--- functions do is done by functions of the schema apikey, where nobody but the owner creates anything: each has
--- one name, one list of arguments and no defaults. The shim, the admin page and all code below call those alone.
+-- Storage lives in the schema "apikey"; the functions and the view that people call live in the
+-- schema that CREATE EXTENSION names (by default the current one). Whoever may create functions
+-- there can give one a name of ours, with one more argument that has a default, and then no call by
+-- that name is unique. So what these functions do is done by functions of the schema apikey, where
+-- nobody but the owner creates anything: each has one name, one list of arguments and no defaults.
+-- The shim, the admin page and all code below call those alone.
 --
--- Who may do what: nothing is granted to anybody; the last statement takes back what Postgres grants to
--- PUBLIC and what ALTER DEFAULT PRIVILEGES may have granted. EXECUTE on a function is all that a caller
--- needs: checks read the table past its grants, the other functions that people call run with the
--- rights of the extension's owner. Each of these pins its search_path, with pg_temp last, so that no caller
--- can slip in an object of its own.
+-- Who may do what: nothing is granted to anybody; the last statement takes back what Postgres
+-- grants to PUBLIC and what ALTER DEFAULT PRIVILEGES may have granted. EXECUTE on a function is all
+-- that a caller needs: checks read the table past its grants, the other functions that people call
+-- run with the rights of the extension's owner. Each of these pins its search_path, with pg_temp
+-- last, so that no caller can slip in an object of its own.
 --
--- Locks: a check takes the locks of a SELECT by primary key. Creating and revoking lock their row alone.
+-- Locks: a check takes the locks of a SELECT by primary key. Creating and revoking lock their row
+-- alone.
 
 \echo Use "CREATE EXTENSION apikey" to load this file. \quit
 
@@ -38,15 +40,16 @@ BEGIN
 END
 $$;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Storage
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE SCHEMA apikey;
 COMMENT ON SCHEMA apikey IS 'Storage and internals of the extension apikey';
 
--- Each rule below is a constraint that says why it refuses a row: the comment on it is the hint that whoever breaks
--- it is given. Postgres's own error would have no hint, and show the row with its hash.
+-- Each rule below is a constraint that says why it refuses a row: the comment on it is the hint
+-- that whoever breaks it is given. Postgres's own error would have no hint, and show the row with
+-- its hash.
 CREATE FUNCTION apikey.refuse_row(rule text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -233,9 +236,9 @@ EXECUTE FUNCTION apikey.refuse_missing_value();
 COMMENT ON TRIGGER values_are_given ON apikey.key IS 'A value that is missing is an error that shows no hash';
 ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER values_are_given;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Known scopes
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 -- While this is empty, any name may stand in auth.
 CREATE TABLE apikey.scope (
@@ -287,8 +290,8 @@ END
 $$;
 COMMENT ON FUNCTION apikey.refuse_unknown_scope() IS 'Trigger: where scopes are known, auth names no others';
 
--- A row that was created earlier, and comes from a dump or from Django, is taken as it is: its scope may
--- have been retired since.
+-- A row that was created earlier, and comes from a dump or from Django, is taken as it is: its
+-- scope may have been retired since.
 CREATE TRIGGER new_scopes_are_known BEFORE INSERT ON apikey.key FOR EACH ROW
 WHEN (NEW.created_at = now())
 EXECUTE FUNCTION apikey.refuse_unknown_scope();
@@ -298,9 +301,9 @@ CREATE TRIGGER scopes_are_known BEFORE UPDATE OF auth ON apikey.key FOR EACH ROW
 EXECUTE FUNCTION apikey.refuse_unknown_scope();
 COMMENT ON TRIGGER scopes_are_known ON apikey.key IS 'A typo in auth is an error, once the known scopes are in apikey.scope';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Revocation is final
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION apikey.stamp_revocation() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -385,12 +388,13 @@ ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER revocation_is_final;
 ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER prefix_is_fixed;
 ALTER TABLE apikey.key ENABLE ALWAYS TRIGGER keys_are_deleted_one_by_one;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- The audit trail
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- Written by the triggers of apikey.key, so that a plain UPDATE leaves the same trail as a function. No
--- sequence numbers it: a restored trail and the events of the restore itself stand side by side.
+-- Written by the triggers of apikey.key, so that a plain UPDATE leaves the same trail as a
+-- function. No sequence numbers it: a restored trail and the events of the restore itself stand
+-- side by side.
 CREATE TABLE apikey.event (
     id               uuid NOT NULL DEFAULT gen_random_uuid(),
     at               timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -533,9 +537,9 @@ COMMENT ON COLUMN @extschema@.apikey_events.client_address IS 'Where the connect
 COMMENT ON COLUMN @extschema@.apikey_events.application_name IS 'What the application called itself';
 COMMENT ON COLUMN @extschema@.apikey_events.id IS 'Names the event';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Creating a key
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION apikey.generate_key() RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
@@ -686,30 +690,33 @@ SET search_path = pg_catalog, pg_temp
 RETURN apikey.create_key(name, to_jsonb(auth), ip, ips, owner, expires_at, tenant, metadata);
 COMMENT ON FUNCTION @extschema@.apikey_create(text, text[], inet, inet[], text, timestamptz, text, jsonb) IS 'Creates an API key and returns it, the only time that it can be seen. auth is a list of scopes; ip one address or network, ips several';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Whether a key has ended
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- Decided by this one function, which a check calls, too: for all that is shown of a key, and done to it.
+-- Decided by this one function, which a check calls, too: for all that is shown of a key, and done
+-- to it.
 CREATE FUNCTION apikey.ended(revoked_at timestamptz, expires_at timestamptz, disabled_at timestamptz) RETURNS text
 LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'ended_wrapper';
 COMMENT ON FUNCTION apikey.ended(timestamptz, timestamptz, timestamptz) IS 'How the key of a row with these times has ended by now: revoked, expired or disabled, the first that is true; NULL: it is live. Whoever reads the view apikeys needs EXECUTE on it';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Rotating, disabling and revoking a key
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- From here on, a function that is given a key and calls another one is in PL/pgSQL and does nothing but that: a
--- call by RETURN there is no statement. A function in SQL would have the key among the parameters of one.
+-- From here on, a function that is given a key and calls another one is in PL/pgSQL and does
+-- nothing but that: a call by RETURN there is no statement. A function in SQL would have the key
+-- among the parameters of one.
 
 CREATE FUNCTION apikey.find_prefix(key text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- A key that leaked is pasted as it was found, often with a line end. Only its prefix goes on from
-    -- here: the secret is among no statement's parameters. Whatever collation its caller gives a key is left behind.
+    -- A key that leaked is pasted as it was found, often with a line end. Only its prefix goes on
+    -- from here: the secret is among no statement's parameters. Whatever collation its caller gives
+    -- a key is left behind.
     named CONSTANT text COLLATE "C" := split_part(btrim(key COLLATE "C", E' \t\r\n'), '.', 1);
 BEGIN
     IF NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = named) THEN
@@ -830,7 +837,8 @@ BEGIN
             MESSAGE = 'no API key was rotated: the grace is negative or NULL',
             HINT = 'Give the time for which the old key stays valid, such as ''1 day''; ''0'' ends it at once.';
     END IF;
-    -- Of two rotations at once, the second waits here for the first, and then finds the key replaced.
+    -- Of two rotations at once, the second waits here for the first, and then finds the key
+    -- replaced.
     SELECT * INTO old FROM apikey.key AS k WHERE k.prefix = named FOR UPDATE;
     unfit := CASE
         WHEN old.prefix IS NULL THEN 'deleted'
@@ -863,7 +871,8 @@ BEGIN
            revoked_at = CASE WHEN grace > interval '0' THEN NULL ELSE clock_timestamp() END,
            revoke_reason = CASE WHEN grace > interval '0' THEN NULL ELSE 'rotated' END
      WHERE k.prefix = named;
-    -- The same identity, and as long a life as the old key was given; where that cannot be reckoned, its end.
+    -- The same identity, and as long a life as the old key was given; where that cannot be
+    -- reckoned, its end.
     INSERT INTO apikey.key (prefix, verifier, tag, name, owner, auth, allowed_ips, expires_at, tenant, metadata)
     VALUES (fresh.prefix, fresh.verifier, fresh.tag, old.name, old.owner, old.auth, old.allowed_ips,
             CASE
@@ -887,15 +896,16 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.apikey_rotate(text, interval) IS 'Replaces a key by a new one of the same identity, and returns that, the only time that it can be seen. The old key stays valid for the grace; without one it is revoked at once';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Checking a key
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- These read apikey.key by its primary key's index and ask for nobody's rights on it: EXECUTE here is the
--- right to check. They run no query whose names a search_path could change, write nothing and take no transaction
--- id. A hash that is not of the cost that is set (or is Django's) is renewed in shared memory, and stored by the
--- worker that stores the use of keys. VOLATILE, since they read the clock and count each call; PARALLEL SAFE, since
--- they count in memory that parallel workers share.
+-- These read apikey.key by its primary key's index and ask for nobody's rights on it: EXECUTE here
+-- is the right to check. They run no query whose names a search_path could change, write nothing
+-- and take no transaction id. A hash that is not of the cost that is set (or is Django's) is
+-- renewed in shared memory, and stored by the worker that stores the use of keys. VOLATILE, since
+-- they read the clock and count each call; PARALLEL SAFE, since they count in memory that parallel
+-- workers share.
 CREATE FUNCTION @extschema@.apikey_check(key text, ip inet) RETURNS json
 LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'apikey_check_wrapper';
@@ -1006,12 +1016,12 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.apikey_explain(text, inet, text) IS 'Exactly why a key is refused from an address, or that it is accepted. For managers alone';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- A key as the identity of a transaction, for row-level security
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- The identity is kept in the memory of the backend, where no setting and no other session reaches. It
--- ends with the transaction, and is what it was before when a savepoint is rolled back.
+-- The identity is kept in the memory of the backend, where no setting and no other session reaches.
+-- It ends with the transaction, and is what it was before when a savepoint is rolled back.
 CREATE FUNCTION apikey.set_identity(prefix text) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'set_identity_wrapper';
@@ -1068,13 +1078,14 @@ SET search_path = pg_catalog, pg_temp
 RETURN coalesce(apikey.grants((@extschema@.apikey_current()).auth, scope), false);
 COMMENT ON FUNCTION @extschema@.apikey_granted(text) IS 'Whether the key that this transaction acts for grants the scope';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- The use of keys
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- A check writes nothing: uses are counted in shared memory, and stored here by a background worker. The slot
--- of memory that a key is counted in has a number of its own; a row says how much of that slot is in its
--- counts, so that nothing is added twice. No foreign key: a dump can be restored table by table, in any order.
+-- A check writes nothing: uses are counted in shared memory, and stored here by a background
+-- worker. The slot of memory that a key is counted in has a number of its own; a row says how much
+-- of that slot is in its counts, so that nothing is added twice. No foreign key: a dump can be
+-- restored table by table, in any order.
 CREATE TABLE apikey.usage (
     prefix        text COLLATE "C" NOT NULL,
     accepted      bigint NOT NULL,
@@ -1137,8 +1148,8 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED STRICT SECURITY INVOKER
 AS 'MODULE_PATHNAME', 'usage_in_memory_of_wrapper';
 COMMENT ON FUNCTION apikey.usage_in_memory_of(text) IS 'The same of one key, if that has a slot';
 
--- A slot outlives the row: a key that was deleted and comes back finds what it had counted. That is noted as
--- being in the counts already.
+-- A slot outlives the row: a key that was deleted and comes back finds what it had counted. That is
+-- noted as being in the counts already.
 CREATE FUNCTION apikey.begin_usage() RETURNS trigger
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1186,9 +1197,9 @@ EXECUTE FUNCTION apikey.restore_usage();
 COMMENT ON TRIGGER restore_usage ON apikey.usage IS 'A key that was brought back may have a row without counts already';
 ALTER TABLE apikey.usage ENABLE ALWAYS TRIGGER restore_usage;
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Looking at keys
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE VIEW @extschema@.apikeys AS
 SELECT k.prefix,
@@ -1254,9 +1265,9 @@ COMMENT ON COLUMN @extschema@.apikeys.last_used_ip IS 'The address that the key 
 COMMENT ON COLUMN @extschema@.apikeys.accepted IS 'How often the key was valid and came from a right address';
 COMMENT ON COLUMN @extschema@.apikeys.refused IS 'How often the key was refused: wrong secret, address or tenant, revoked, expired or disabled';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Watching checks
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION apikey.stats(OUT name text, OUT value bigint) RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY INVOKER
@@ -1269,12 +1280,13 @@ COMMENT ON VIEW @extschema@.apikey_stats IS 'What the checks of API keys came to
 COMMENT ON COLUMN @extschema@.apikey_stats.name IS 'accepted and wrong_address: checks of valid keys. malformed, unknown_prefix, wrong_secret, wrong_tenant, revoked, disabled, expired: refused ones. proof_hits, proof_misses, proof_evictions: whether the proof that a key matches its hash was in memory. hashes: runs of a slow hash; hash_waits: how many of these waited for their turn. usage_dropped: uses that were not counted for their key, for want of room. preloaded: 1 where the numbers are of the whole server';
 COMMENT ON COLUMN @extschema@.apikey_stats.value IS 'How often';
 
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 -- Nothing is granted to anybody
-------------------------------------------------------------------------------------------------------
+----------------------------------------------------------------------------------------------------
 
--- Postgres grants EXECUTE on functions and USAGE on types to PUBLIC, and ALTER DEFAULT PRIVILEGES may have
--- granted more: all of it is taken back, whoever has it. deploy/roles.sql grants what is wanted.
+-- Postgres grants EXECUTE on functions and USAGE on types to PUBLIC, and ALTER DEFAULT PRIVILEGES
+-- may have granted more: all of it is taken back, whoever has it. deploy/roles.sql grants what is
+-- wanted.
 DO $$
 DECLARE
     granted record;

@@ -8,8 +8,9 @@ use crate::rounds::{Measure, Spread, interleaved};
 use apikey_tests::{Database, wrong_secret};
 
 pub const CHECK: &str = "SELECT apikey_check(:value, :ip)";
-/// One row by primary key, out of the very table that a check reads: all that a check looks at, and one value alone.
-/// (pgbench reads on behind a variable that is the last word of a statement, and may crash.)
+/// One row by primary key, out of the very table that a check reads: all that a check looks at, and
+/// one value alone. (pgbench reads on behind a variable that is the last word of a statement, and
+/// may crash.)
 pub const SELECT: &str =
     "SELECT verifier, auth, allowed_ips, expires_at, disabled_at, revoked_at, tenant, tag
                             FROM apikey.key WHERE :value = prefix";

@@ -10,8 +10,8 @@ pub struct Scale {
     pub seconds: u32,
     /// Keys that are checked, in each database.
     pub keys: usize,
-    /// Keys of the default cost that are checked for the first time: in a round beside a run of Argon2id, and to
-    /// see what is left of it in memory.
+    /// Keys of the default cost that are checked for the first time: in a round beside a run of
+    /// Argon2id, and to see what is left of it in memory.
     pub hashes: usize,
     pub first_checks: usize,
     pub revocations: usize,

@@ -1,5 +1,5 @@
-//! CPU time of processes, from the outside. `schedstat` counts in nanoseconds; only what is known of ended processes
-//! comes in the 10 ms of `stat`.
+//! CPU time of processes, from the outside. `schedstat` counts in nanoseconds; only what is known
+//! of ended processes comes in the 10 ms of `stat`.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ impl Server {
         Self { postmaster: file.lines().next().unwrap().parse().unwrap() }
     }
 
-    /// What the server has used so far: its running processes, and those that have ended. The checkpointer's part
-    /// and that of other workers belong to what is measured, too.
+    /// What the server has used so far: its running processes, and those that have ended. The
+    /// checkpointer's part and that of other workers belong to what is measured, too.
     pub fn cpu(&self) -> Duration {
         loop {
             let children = self.children();

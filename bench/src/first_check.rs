@@ -1,4 +1,5 @@
-//! The first check of a key beside one run of Argon2id, and what a thousand of them leave in a backend's memory.
+//! The first check of a key beside one run of Argon2id, and what a thousand of them leave in a
+//! backend's memory.
 
 use crate::context::Context;
 use crate::cpu::{anonymous_memory, process_cpu};
@@ -34,8 +35,8 @@ impl Backend {
         create(&mut self.client, label, count)
     }
 
-    /// Its CPU time so far. The kernel's count is exact as soon as the process sleeps, which is just after it has
-    /// answered.
+    /// Its CPU time so far. The kernel's count is exact as soon as the process sleeps, which is
+    /// just after it has answered.
     fn cpu(&self) -> Duration {
         sleep(Duration::from_millis(1));
         process_cpu(self.pid)

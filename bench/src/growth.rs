@@ -9,7 +9,8 @@ use crate::report::{Report, Target, table, targets};
 use crate::rounds::Spread;
 use apikey_tests::{program, run};
 
-/// What a key takes on the disk, at most: about 330 bytes of table and indexes, and its share of the write-ahead log.
+/// What a key takes on the disk, at most: about 330 bytes of table and indexes, and its share of
+/// the write-ahead log.
 const BYTES_PER_KEY: u64 = 1_000;
 
 pub fn measure(context: &Context, report: &mut Report) {

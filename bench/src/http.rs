@@ -17,7 +17,8 @@ use std::time::Duration;
 const POOL: usize = 10;
 const KEYS: usize = 100;
 
-/// Of one round: CPU in microseconds per request, all processes of ours together, and requests per second.
+/// Of one round: CPU in microseconds per request, all processes of ours together, and requests per
+/// second.
 #[derive(Clone, Copy)]
 struct Load {
     cost: f64,
@@ -133,8 +134,8 @@ fn compared(results: &[Vec<Load>]) -> String {
     ])
 }
 
-/// The shim's, and that of a server that asks nobody, at the same rate: what is left when the shim's part is taken away is
-/// the machine's and the load generator's.
+/// The shim's, and that of a server that asks nobody, at the same rate: what is left when the
+/// shim's part is taken away is the machine's and the load generator's.
 fn latency(context: &Context, report: &mut Report, shim: &WebServer, key: &str, rate: f64) {
     let seconds = 2 * context.scale.seconds;
     let constant = WebServer::constant();

@@ -34,8 +34,8 @@ pub fn set_default_cost(client: &mut Client) {
     assert_eq!(client.query(sql, &[]).unwrap().len(), 3);
 }
 
-/// Adds rows until the table has so many: with random prefixes as real keys have, and made-up verifiers, which no key
-/// matches. No trigger runs, and so no event is written.
+/// Adds rows until the table has so many: with random prefixes as real keys have, and made-up
+/// verifiers, which no key matches. No trigger runs, and so no event is written.
 pub fn fill(database: &Database, size: u64) {
     const STEP: i64 = 500_000;
     let mut client = database.superuser();
@@ -56,8 +56,8 @@ pub fn fill(database: &Database, size: u64) {
     }
 }
 
-/// The first 7 characters of a random UUID's Base64 are random, and so are the 22 of its whole. Among ten million
-/// prefixes two are often the same.
+/// The first 7 characters of a random UUID's Base64 are random, and so are the 22 of its whole.
+/// Among ten million prefixes two are often the same.
 const MADE_UP: &str = "
     INSERT INTO apikey.key (prefix, verifier, name, owner, auth, created_at)
     SELECT chr(65 + floor(random() * 26)::int)

@@ -1,5 +1,6 @@
-//! Requests at a given rate. wrk keeps to none; of the generators in Debian, h2load sends in bursts, one each 10 ms, and
-//! hey gives times to 100 µs, which are as long as an answer takes here.
+//! Requests at a given rate. wrk keeps to none; of the generators in Debian, h2load sends in
+//! bursts, one each 10 ms, and hey gives times to 100 µs, which are as long as an answer takes
+//! here.
 
 use crate::wrk::CONNECTIONS;
 use std::io::{Read, Write};
@@ -16,7 +17,8 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// Sends the same request over and over, on connections that stay open. Each answer has to be a 200 in one line of JSON.
+/// Sends the same request over and over, on connections that stay open. Each answer has to be a 200
+/// in one line of JSON.
 pub fn paced(address: &str, request: &str, per_second: f64, seconds: u32) -> Latency {
     let gap = CONNECTIONS as f64 / per_second;
     let end = Instant::now() + Duration::from_secs(seconds.into());
@@ -46,8 +48,8 @@ fn connection(address: &str, request: &str, gap: f64, number: usize, end: Instan
     let mut due = free + Duration::from_secs_f64(gap * random.next());
     while due < end {
         sleep(due.saturating_duration_since(Instant::now()));
-        // A request that had to wait for the answer before it counts from when it was due. That this thread woke up
-        // late is not the server's fault.
+        // A request that had to wait for the answer before it counts from when it was due. That
+        // this thread woke up late is not the server's fault.
         let began = if free > due { due } else { Instant::now() };
         stream.write_all(request.as_bytes()).unwrap();
         read_answer(&mut stream);

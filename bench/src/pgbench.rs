@@ -5,7 +5,8 @@ use apikey_tests::{Database, from_test_script, program, run};
 use std::fs;
 use std::time::Duration;
 
-/// A statement with one value in it, `:value`, as pgbench sends it: prepared, the value a parameter.
+/// A statement with one value in it, `:value`, as pgbench sends it: prepared, the value a
+/// parameter.
 #[derive(Clone)]
 pub struct Statement<'a> {
     pub sql: &'a str,
@@ -30,8 +31,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// CPU time of the server in microseconds per call. Connecting and planning are in the short run, too, and so
-    /// are taken out.
+    /// CPU time of the server in microseconds per call. Connecting and planning are in the short
+    /// run, too, and so are taken out.
     pub fn cost(self, short: Self) -> f64 {
         assert!(self.calls > short.calls, "a run was too short to mean anything");
         let cpu = self.cpu.saturating_sub(short.cpu);
@@ -43,7 +44,8 @@ impl Run {
 #[derive(Clone, Copy)]
 pub enum Length {
     Seconds(u32),
-    /// Just long enough that each connection has planned each statement for good, which takes five calls.
+    /// Just long enough that each connection has planned each statement for good, which takes five
+    /// calls.
     Short,
 }
 

@@ -1,5 +1,5 @@
-//! Is a key accepted by a check that began after the revocation's commit? Sixteen connections check keys as fast as they
-//! can while another one revokes them, one after the other.
+//! Is a key accepted by a check that began after the revocation's commit? Sixteen connections check
+//! keys as fast as they can while another one revokes them, one after the other.
 
 use crate::context::Context;
 use crate::keys::{count_valid, create, prefix};

@@ -1,5 +1,5 @@
-//! Measuring things side by side: in turn, several times over, each round beginning with another one, so that whatever
-//! else the machine does meets all of them alike.
+//! Measuring things side by side: in turn, several times over, each round beginning with another
+//! one, so that whatever else the machine does meets all of them alike.
 
 /// One thing to measure: its name, and what measures it in a round.
 pub type Measure<'a, T> = (&'a str, Box<dyn FnMut(usize) -> T + 'a>);

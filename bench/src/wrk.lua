@@ -1,4 +1,5 @@
--- Takes the keys of the file that its one argument names in turn, and says in numbers what became of the requests.
+-- Takes the keys of the file that its one argument names in turn, and says in numbers what became
+-- of the requests.
 
 local requests, turn = {}, 0
 

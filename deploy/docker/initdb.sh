@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run by the image of Postgres when it makes its data directory: the extension, its roles, and the shim's password.
+# Run by the image of Postgres when it makes its data directory: the extension, its roles, and the
+# shim's password.
 set -eu
 database() { psql --no-psqlrc --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" "$@"; }
 

@@ -1,6 +1,7 @@
 # Postgres with the extension, in two stages. From the root of the repository:
 #   docker build -f deploy/docker/postgres.Dockerfile -t apikey-postgres .
-# Untested: it was written where no container engine runs. Its build step is `make install` on Debian 12.
+# Untested: it was written where no container engine runs. Its build step is `make install` on
+# Debian 12.
 ARG PG_MAJOR=18
 
 FROM postgres:${PG_MAJOR}-bookworm AS build

@@ -1,6 +1,7 @@
 # The shim, in two stages. From the root of the repository:
 #   docker build -f deploy/docker/shim.Dockerfile -t apikey-shim .
-# Untested: it was written where no container engine runs. Its build step is that of scripts/build-shim.
+# Untested: it was written where no container engine runs. Its build step is that of
+# scripts/build-shim.
 FROM rust:1.88-slim-bookworm AS build
 WORKDIR /src
 COPY . .
@@ -16,5 +17,6 @@ COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/apikey-shim/
 USER 65534:65534
 ENV APIKEY_LISTEN=0.0.0.0:8080
 EXPOSE 8080
-# `docker stop` sends SIGTERM and has to wait for longer than --shutdown-timeout: docker stop --time 15.
+# `docker stop` sends SIGTERM and has to wait for longer than --shutdown-timeout: docker stop --time
+# 15.
 ENTRYPOINT ["/usr/local/bin/apikey-shim"]

@@ -1,5 +1,5 @@
-//! The settings of the extension. Only a superuser, or a role that was granted `SET` on one, may change
-//! them: a cheaper hash is the owner's decision.
+//! The settings of the extension. Only a superuser, or a role that was granted `SET` on one, may
+//! change them: a cheaper hash is the owner's decision.
 
 use crate::pg::state::is_preloading;
 use apikey_core::{Argon2Params, Bucket, Slot};
@@ -29,7 +29,8 @@ pub fn argon2_params() -> Argon2Params {
     }
 }
 
-/// How many slow hashes may run at once. Not set, half of the processors are left to everything else.
+/// How many slow hashes may run at once. Not set, half of the processors are left to everything
+/// else.
 pub fn max_concurrent_hashes() -> i32 {
     match MAX_CONCURRENT_HASHES.get() {
         0 => half_of_the_processors(),

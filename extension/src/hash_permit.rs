@@ -15,8 +15,8 @@ use std::cell::Cell;
 pub struct HashPermit(Memory);
 
 impl HashPermit {
-    /// Waits while `apikey.max_concurrent_hashes` others are at it. As any waiting in Postgres, that ends with an error
-    /// when the statement is cancelled.
+    /// Waits while `apikey.max_concurrent_hashes` others are at it. As any waiting in Postgres,
+    /// that ends with an error when the statement is cancelled.
     pub fn wait(memory: Memory, key: Key<'_>) -> Self {
         pgrx::check_for_interrupts!();
         Self::take(memory).unwrap_or_else(|| {
@@ -58,8 +58,9 @@ thread_local! {
     static LEAVES_AT_EXIT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A place in a queue. It is given up when dropped, by an error too, and at the end of a backend that is told to end
-/// while it waits, which drops nothing: a queue in which nobody stands would hold up all others.
+/// A place in a queue. It is given up when dropped, by an error too, and at the end of a backend
+/// that is told to end while it waits, which drops nothing: a queue in which nobody stands would
+/// hold up all others.
 struct Waiting {
     queue: Queue,
 }
@@ -67,7 +68,8 @@ struct Waiting {
 impl Waiting {
     fn in_queue(slots: &'static HashSlots, queue: Queue) -> Self {
         if !LEAVES_AT_EXIT.replace(true) {
-            // SAFETY: it stays loaded as long as the backend, and raises no error. It runs while the backend can still wake others.
+            // SAFETY: it stays loaded as long as the backend, and raises no error. It runs while
+            // the backend can still wake others.
             unsafe { pg_sys::on_shmem_exit(Some(leave_at_exit), pg_sys::Datum::null()) };
         }
         WAITS.set(Some((slots, queue)));
@@ -105,8 +107,8 @@ fn wait_event() -> u32 {
     pg_sys::PG_WAIT_EXTENSION
 }
 
-/// The memory of one run of Argon2id. Dropped, it is the kernel's again: malloc would keep it for a backend that may
-/// never hash again, and a hundred idle ones would hold two gigabytes.
+/// The memory of one run of Argon2id. Dropped, it is the kernel's again: malloc would keep it for a
+/// backend that may never hash again, and a hundred idle ones would hold two gigabytes.
 struct Blocks(MmapMut);
 
 impl Blocks {
@@ -121,8 +123,8 @@ impl Blocks {
 impl AsMut<[Block]> for Blocks {
     fn as_mut(&mut self) -> &mut [Block] {
         let count = self.0.len() / size_of::<Block>();
-        // SAFETY: the mapping is aligned to a page and holds `count` blocks, which are arrays of numbers. It is borrowed
-        // for as long as the slice is.
+        // SAFETY: the mapping is aligned to a page and holds `count` blocks, which are arrays of
+        // numbers. It is borrowed for as long as the slice is.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), count) }
     }
 }

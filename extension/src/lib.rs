@@ -1,8 +1,9 @@
 //! The glue between Postgres and `apikey-core`. The SQL side of each function stands in `sql/`.
 //!
-//! A check goes from `sql` to `verification`, which looks at the key's row in `table`, and asks in `shmem` what is
-//! remembered. Where that is not enough, it waits for a `hash_permit` and hashes; a hash that is out of date is made anew by
-//! `rehash`. `usage` counts, and has workers that store what was counted and made anew. All of them stand on `pg`.
+//! A check goes from `sql` to `verification`, which looks at the key's row in `table`, and asks in
+//! `shmem` what is remembered. Where that is not enough, it waits for a `hash_permit` and hashes; a
+//! hash that is out of date is made anew by `rehash`. `usage` counts, and has workers that store
+//! what was counted and made anew. All of them stand on `pg`.
 
 #![allow(clippy::result_large_err, reason = "pgrx's ErrorReport is large, and ends the statement")]
 

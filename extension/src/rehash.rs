@@ -1,5 +1,6 @@
-//! A hash that is not of the kind and cost that is set is renewed on a good check, the only moment at which the key is
-//! at hand. A check writes nothing: it hands the new hash to the worker that stores the use of keys.
+//! A hash that is not of the kind and cost that is set is renewed on a good check, the only moment
+//! at which the key is at hand. A check writes nothing: it hands the new hash to the worker that
+//! stores the use of keys.
 
 use crate::gucs;
 use crate::hash_permit::HashPermit;
@@ -10,8 +11,8 @@ use apikey_core::{KeyId, NotNow, is_current, tag};
 use apikey_format::Key;
 use pgrx::pg_sys::TimestampTz;
 
-/// Does nothing when the verifier is as it should be, where nobody could store a new one, or when there is anything to
-/// wait for: another check will do.
+/// Does nothing when the verifier is as it should be, where nobody could store a new one, or when
+/// there is anything to wait for: another check will do.
 pub fn rehash(memory: Memory, key: Key<'_>, row: &Row, now: TimestampTz) {
     let wanted = gucs::argon2_params();
     if is_current(row.verifier(), wanted) || is_standby() {

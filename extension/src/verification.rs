@@ -1,5 +1,6 @@
-//! The path that every question about a key takes: the key's row, whether the secret is right, and only then the verdict,
-//! from the row. What is remembered is that a secret is right, never that a key is valid.
+//! The path that every question about a key takes: the key's row, whether the secret is right, and
+//! only then the verdict, from the row. What is remembered is that a secret is right, never that a
+//! key is valid.
 
 use crate::hash_permit::HashPermit;
 use crate::pg::state::clock;
@@ -87,7 +88,8 @@ pub fn verify(question: &Question<'_>, hash: Hash) -> Result<Verdict, ErrorRepor
     Ok(Verdict { reason: answer.reason(question.scope), valid: Some((row, answer)) })
 }
 
-/// Cheapest first: a proof that it is, then the tag that says that it is not. `None`: only the slow hash can tell.
+/// Cheapest first: a proof that it is, then the tag that says that it is not. `None`: only the slow
+/// hash can tell.
 fn is_known_to_be_right(memory: Memory, key: Key<'_>, row: &Row) -> Option<bool> {
     let verifier = row.verifier();
     if memory.proofs.contains(row.proof(memory.mac_key, key, verifier)) {

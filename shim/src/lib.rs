@@ -1,10 +1,10 @@
 //! HTTP in front of `apikey_check` and `apikey_authorize`.
 //!
 //! A request walks one way: `apikey_http` has its connection and calls `api::router`, which makes a
-//! `api::key_request` of it; the question in that goes to `keys::client`, and so by `apikey_postgres` to
-//! the database; the answer comes back as a response. `telemetry` looks on, `config` makes all of it from
-//! flags, and this file begins and ends it. The admin page
-//! is a server of its own beside it, and a crate that the feature `admin` brings.
+//! `api::key_request` of it; the question in that goes to `keys::client`, and so by
+//! `apikey_postgres` to the database; the answer comes back as a response. `telemetry` looks on,
+//! `config` makes all of it from flags, and this file begins and ends it. The admin page is a
+//! server of its own beside it, and a crate that the feature `admin` brings.
 
 #![forbid(unsafe_code)]
 
@@ -154,8 +154,8 @@ fn start_admin(settings: apikey_admin::Settings) -> Result<apikey_admin::Running
     Ok(running)
 }
 
-/// Postgres, often on the same machine, has more to do than we. And what one thread does for many requests in turn
-/// costs less than threads that wake each other for each.
+/// Postgres, often on the same machine, has more to do than we. And what one thread does for many
+/// requests in turn costs less than threads that wake each other for each.
 fn half_of_the_processors() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }

@@ -1,4 +1,5 @@
-//! Telling the service manager how far we are (sd_notify(3)); nobody listens unless it is systemd or the like.
+//! Telling the service manager how far we are (sd_notify(3)); nobody listens unless it is systemd
+//! or the like.
 
 use apikey_http::log_target;
 use sd_notify::NotifyState;

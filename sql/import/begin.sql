@@ -18,7 +18,8 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 
 -- Whatever else is named below is named in full.
 SET LOCAL search_path = pg_catalog, pg_temp;
--- The patterns below are what they look like, whatever the database's owner has sessions begin with.
+-- The patterns below are what they look like, whatever the database's owner has sessions begin
+-- with.
 SET LOCAL standard_conforming_strings = on;
 -- A policy that hides rows is an error, and not a key that is left behind.
 SET LOCAL row_security = off;
@@ -32,8 +33,8 @@ BEGIN
 END
 $$;
 
--- Every table of keys in this database, in whatever schema and of whatever model, and every key in them. An import takes
--- some of them; the report accounts for all.
+-- Every table of keys in this database, in whatever schema and of whatever model, and every key in
+-- them. An import takes some of them; the report accounts for all.
 CREATE TEMP TABLE source (
     relation oid,
     name     text,
@@ -68,17 +69,19 @@ BEGIN
           FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
          CROSS JOIN LATERAL (
                SELECT array_agg(a.attname::text ORDER BY a.attnum) AS columns,
-                      -- To read a value of a type of somebody's own may run a function of theirs, as whoever runs this.
+                      -- To read a value of a type of somebody's own may run a function of theirs,
+                      -- as whoever runs this.
                       coalesce(array_agg(a.attname::text) FILTER (WHERE t.typnamespace = 'pg_catalog'::regnamespace), '{}') AS plain,
                       bool_or(a.attname = 'id' AND format_type(a.atttypid, a.atttypmod) = 'character varying(100)') AS has_old_id
                  FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
          ) AS a
-         -- No views: reading one would run its owner's functions with the rights of whoever runs this.
+         -- No views: reading one would run its owner's functions with the rights of whoever runs
+         -- this.
          WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
            AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'apikey')
-           -- A model may have fewer columns than the package, and none of its keys is without these two. Before version
-           -- 1.4, both were in the id.
+           -- A model may have fewer columns than the package, and none of its keys is without these
+           -- two. Before version 1.4, both were in the id.
            AND (a.columns @> ARRAY['prefix', 'hashed_key']
                 OR a.has_old_id AND a.columns @> ARRAY['created', 'name', 'revoked'])
          ORDER BY n.nspname, c.relname
@@ -92,7 +95,8 @@ BEGIN
         END;
         IF model.relkind <> 'f' THEN
             BEGIN
-                -- What is written into the text of the statement are names of the table and of its columns.
+                -- What is written into the text of the statement are names of the table and of its
+                -- columns.
                 EXECUTE format($query$
                     INSERT INTO pg_temp.found (source, id, prefix, hashed_key, name, created, expiry_date, revoked)
                     SELECT $1, k ->> 'id', k ->> 'prefix', k ->> 'hashed_key', k ->> 'name', (k ->> 'created')::timestamptz,
@@ -101,7 +105,8 @@ BEGIN
                 $query$,
                     (SELECT string_agg(format('t.%I', c), ', ') FROM unnest(model.plain) AS c WHERE c = ANY (package)), model.name)
                 USING model.oid;
-            -- Such as a right that is missing. Whether it matters is decided when it is known which tables are wanted.
+            -- Such as a right that is missing. Whether it matters is decided when it is known which
+            -- tables are wanted.
             EXCEPTION WHEN OTHERS THEN
                 unfit := SQLERRM;
             END;

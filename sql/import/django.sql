@@ -1,4 +1,5 @@
--- Moves the keys of djangorestframework-api-key into apikey, as they are: their holders notice nothing.
+-- Moves the keys of djangorestframework-api-key into apikey, as they are: their holders notice
+-- nothing.
 --
 --   psql -X -d DATABASE -v auth=event -f sql/import/django.sql                shows what happens
 --   psql -X -d DATABASE -v auth=event -v dry_run=off -f sql/import/django.sql  does it
@@ -12,9 +13,10 @@
 --             AbstractAPIKey has another name
 --   dry_run   on: everything is done, reported and rolled back (the default); off: it is committed
 --
--- It takes one transaction, reads Django's tables and changes nothing in them. load.sql, which is beside this file, tells
--- what becomes of each key; the report also names the tables of keys that were not asked for. Run again, it changes
--- nothing. The role that runs it reads Django's table and may INSERT into apikey.key: a superuser, usually.
+-- It takes one transaction, reads Django's tables and changes nothing in them. load.sql, which is
+-- beside this file, tells what becomes of each key; the report also names the tables of keys that
+-- were not asked for. Run again, it changes nothing. The role that runs it reads Django's table and
+-- may INSERT into apikey.key: a superuser, usually.
 
 \ir begin.sql
 

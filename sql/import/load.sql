@@ -1,11 +1,13 @@
 -- What becomes of each key in pg_temp.incoming. Not to be run alone.
 --
 -- * A key that is here already (the same prefix, tenant and time of creation) stays as it is.
--- * One whose prefix belongs to another key, here or in another tenant, is not imported: a prefix names one key.
--- * One whose name its owner uses already for another live key gets its prefix added to the name: "till (Map0K71T)".
---   The oldest keeps the name.
+-- * One whose prefix belongs to another key, here or in another tenant, is not imported: a prefix
+--   names one key.
+-- * One whose name its owner uses already for another live key gets its prefix added to the name:
+--   "till (Map0K71T)". The oldest keeps the name.
 -- * One that breaks another rule of apikey.key, such as a hash of an unknown form, is not imported.
--- * One that was revoked in Django is revoked. Django does not note when: the time is that of the import.
+-- * One that was revoked in Django is revoked. Django does not note when: the time is that of the
+--   import.
 
 UPDATE pg_temp.incoming AS i
    SET outcome = CASE
@@ -47,8 +49,9 @@ BEGIN
                         CASE WHEN found.revoked THEN greatest(now(), found.created_at) END,
                         CASE WHEN found.revoked THEN session_user END,
                         CASE WHEN found.revoked THEN 'revoked in Django' END);
-                -- The table takes a row with a past as it is, since it may come from a dump. This one's scopes are
-                -- looked at by an update that changes nothing, and so leaves no event.
+                -- The table takes a row with a past as it is, since it may come from a dump. This
+                -- one's scopes are looked at by an update that changes nothing, and so leaves no
+                -- event.
                 UPDATE apikey.key AS k SET auth = k.auth WHERE k.prefix = found.prefix;
                 result := 'imported' || CASE WHEN label = found.name THEN '' ELSE format(' as %L', label) END;
                 EXIT;
@@ -60,7 +63,8 @@ BEGIN
                         ELSE 'not imported: its owner uses this name, and the name with its prefix'
                     END;
                     EXIT WHEN broken = 'key_pkey';
-                -- Postgres's own detail would show the row with its hash; the comment on a rule says what the rule is.
+                -- Postgres's own detail would show the row with its hash; the comment on a rule
+                -- says what the rule is.
                 WHEN check_violation THEN
                     GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
                     result := 'not imported: ' || coalesce(

@@ -11,16 +11,17 @@
 --   owner     whose keys those are that name no user (the venue's schema)
 --   dry_run   on: everything is done, reported and rolled back (the default); off: it is committed
 --
--- A venue's schema becomes the tenant of its keys. Each schema has rest_framework_api_key_apikey, where a key's hash is,
--- and "BaseBillet_externalapikey", which says what it may do. They are joined by key_id = id, and no id is rebuilt from
--- prefix and hash: it keeps the hash that the key was made with, where Django has renewed hashed_key since.
+-- A venue's schema becomes the tenant of its keys. Each schema has rest_framework_api_key_apikey,
+-- where a key's hash is, and "BaseBillet_externalapikey", which says what it may do. They are
+-- joined by key_id = id, and no id is rebuilt from prefix and hash: it keeps the hash that the key
+-- was made with, where Django has renewed hashed_key since.
 --
--- A venue has further tables of keys, for scanners and tills. Nothing in them says what a key may do, so they are not
--- imported; the report names them, and how to do it.
+-- A venue has further tables of keys, for scanners and tills. Nothing in them says what a key may
+-- do, so they are not imported; the report names them, and how to do it.
 --
--- It takes one transaction, reads TiBillet's tables and changes nothing in them. load.sql, which is beside this file,
--- tells what becomes of each key. Run again, it changes nothing. The role that runs it reads all those tables and may
--- INSERT into apikey.key: a superuser, usually.
+-- It takes one transaction, reads TiBillet's tables and changes nothing in them. load.sql, which is
+-- beside this file, tells what becomes of each key. Run again, it changes nothing. The role that
+-- runs it reads all those tables and may INSERT into apikey.key: a superuser, usually.
 
 \ir begin.sql
 
@@ -56,8 +57,8 @@ CREATE TEMP TABLE external (
 
 DO $$
 DECLARE
-    -- The rights of the versions so far. Any other boolean column may be a new right or anything else, such as a
-    -- switch that turns the key off: somebody has to say so.
+    -- The rights of the versions so far. Any other boolean column may be a new right or anything
+    -- else, such as a switch that turns the key off: somebody has to say so.
     known_rights CONSTANT text[] := ARRAY['event', 'product', 'reservation', 'ticket', 'membership', 'wallet', 'sale',
                                           'crowd', 'page', 'place', 'artist']
                                     || regexp_split_to_array(current_setting('apikey_import.rights'), '\s*,\s*');
@@ -95,14 +96,16 @@ BEGIN
         SELECT c.oid, n.nspname AS schema, a.columns, a.rights
           FROM pg_temp.source AS s
           JOIN pg_namespace AS n ON n.nspname = s.schema
-          -- No view: reading one would run its owner's functions with the rights of whoever runs this.
+          -- No view: reading one would run its owner's functions with the rights of whoever runs
+          -- this.
           JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'BaseBillet_externalapikey' AND c.relkind IN ('r', 'p')
          CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(a.attname::text), '{}') AS columns,
                       coalesce(array_agg(a.attname::text) FILTER (WHERE a.atttypid = 'boolean'::regtype), '{}') AS rights
                  FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                  -- To read a value of a type of somebody's own may run a function of theirs, as whoever runs this.
+                  -- To read a value of a type of somebody's own may run a function of theirs, as
+                  -- whoever runs this.
                   AND t.typnamespace = 'pg_catalog'::regnamespace
          ) AS a
          WHERE s.model = 'rest_framework_api_key_apikey' AND s.tenant = ANY (coalesce(wanted, ARRAY[s.tenant]))

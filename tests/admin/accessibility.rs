@@ -1,4 +1,5 @@
-//! Nobody is kept out: axe-core's rules, on any page, in both languages, light and dark, and on a phone.
+//! Nobody is kept out: axe-core's rules, on any page, in both languages, light and dark, and on a
+//! phone.
 
 use crate::browser::Browser;
 use crate::pages::{furnish, pages};
@@ -38,7 +39,8 @@ fn axe_finds_what_is_wrong_with_a_page() {
     }
 }
 
-/// Each page as somebody meets it: also with mistakes, with a new key, and where there is nothing to see.
+/// Each page as somebody meets it: also with mistakes, with a new key, and where there is nothing
+/// to see.
 fn each_page(language: &str, mut look: impl FnMut(&Browser, &str)) {
     let office = Office::open_preloaded(&[]);
     let prefix = furnish(&office);
@@ -134,7 +136,8 @@ fn every_page_fits_a_phone() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Neither scripts nor styles in a page, so that its policy can forbid them; and no page breaks its policy.
+/// Neither scripts nor styles in a page, so that its policy can forbid them; and no page breaks its
+/// policy.
 #[test]
 fn every_page_keeps_to_a_policy_without_inline_scripts_or_styles() {
     each_page("en", |browser, page| {

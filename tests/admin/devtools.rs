@@ -1,4 +1,5 @@
-//! What a developer's tools see and set, which WebDriver alone does not: the console, media, languages, scripts.
+//! What a developer's tools see and set, which WebDriver alone does not: the console, media,
+//! languages, scripts.
 
 use crate::browser::Browser;
 use fantoccini::wd::WebDriverCompatibleCommand;

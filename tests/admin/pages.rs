@@ -32,7 +32,8 @@ pub fn pages(office: &Office, prefix: &str) -> Vec<String> {
     paths.map(|path| office.shim.admin_url(path)).to_vec()
 }
 
-/// Some keys of every status, which Ada may check, too; known scopes and a trail; gives the prefix of one that is used a good deal.
+/// Some keys of every status, which Ada may check, too; known scopes and a trail; gives the prefix
+/// of one that is used a good deal.
 pub fn furnish(office: &Office) -> String {
     let keys = "
         GRANT apikey_checker TO ada;

@@ -1,5 +1,5 @@
-//! `make screenshots`: each page in both languages and both schemes, for the README and docs/admin.md. Not a
-//! test: it asserts nothing but that the pages are there.
+//! `make screenshots`: each page in both languages and both schemes, for the README and
+//! docs/admin.md. Not a test: it asserts nothing but that the pages are there.
 
 use crate::browser::Browser;
 use crate::pages::furnish;

@@ -1,4 +1,5 @@
-//! What a form says before it is sent. The same is said again, to whoever has no scripts, when it is sent.
+//! What a form says before it is sent. The same is said again, to whoever has no scripts, when it
+//! is sent.
 
 use crate::browser::Browser;
 use apikey_tests::Office;

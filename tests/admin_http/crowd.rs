@@ -57,7 +57,8 @@ fn handshakes_that_stall_count_too() {
     }
 }
 
-/// All places are taken by people who are about to sign in, and Postgres lets them wait: nobody can be sent away.
+/// All places are taken by people who are about to sign in, and Postgres lets them wait: nobody can
+/// be sent away.
 #[test]
 fn without_a_place_one_is_told_so() {
     let office = Office::open(&[&PATIENT[..], &["--trusted-proxy", "127.0.0.1"]].concat());

@@ -85,7 +85,8 @@ fn the_box_does_only_what_the_page_said() {
     assert_eq!(office.sql(&of_new), format!("renamed{}", office.ada.role));
 }
 
-/// A key that is saved as it is stays as it is: its shape of auth, its seconds, a scope that was retired.
+/// A key that is saved as it is stays as it is: its shape of auth, its seconds, a scope that was
+/// retired.
 #[test]
 fn saving_without_a_change_changes_nothing() {
     let office = Office::open(&[]);

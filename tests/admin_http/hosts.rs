@@ -1,4 +1,5 @@
-//! The names that the page goes by: a browser that was led here under another one gets nothing (DNS rebinding).
+//! The names that the page goes by: a browser that was led here under another one gets nothing (DNS
+//! rebinding).
 
 use apikey_tests::{Answer, Office, Shim};
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! The owner of the database, who is no superuser and has no right of ours, would have a manager call functions of his.
+//! The owner of the database, who is no superuser and has no right of ours, would have a manager
+//! call functions of his.
 
 use apikey_tests::{Office, Pgbouncer, Shim, Traps, Visitor};
 use std::fs;

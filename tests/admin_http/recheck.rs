@@ -1,5 +1,5 @@
-//! A session is worth what its role is worth now: its connection is replaced again and again by one for which the
-//! role proves itself anew.
+//! A session is worth what its role is worth now: its connection is replaced again and again by one
+//! for which the role proves itself anew.
 
 use apikey_tests::{Answer, Login, Office, Visitor, eventually};
 use std::collections::BTreeSet;
@@ -117,7 +117,8 @@ fn whom_the_server_does_not_ask_any_more_is_out() {
     }
 }
 
-/// A form that is sent by somebody whose password was changed meanwhile does nothing, and the page says so.
+/// A form that is sent by somebody whose password was changed meanwhile does nothing, and the page
+/// says so.
 #[test]
 fn what_is_sent_too_late_is_not_done() {
     let office = Office::open(&SOON);

@@ -36,7 +36,8 @@ fn signs_in(office: &Office, login: &Login, address: &str) -> u16 {
     office.visitor_by_proxy(&[&header]).sign_in(login).status()
 }
 
-/// Guesses at Ada's password from where others sign in, too: it is she, from there, who has to wait.
+/// Guesses at Ada's password from where others sign in, too: it is she, from there, who has to
+/// wait.
 #[test]
 fn guessing_at_one_role_holds_up_no_other_role_and_no_other_address() {
     let office = Office::open(&["--trusted-proxy", "127.0.0.1"]);

@@ -136,7 +136,8 @@ fn the_extension_is_found_wherever_it_is() {
     assert!(answer.body.contains("is not installed"), "{}", answer.body);
 }
 
-/// These pages are of version 0.4.0; an extension that was not brought up to date is told apart from missing rights.
+/// These pages are of version 0.4.0; an extension that was not brought up to date is told apart
+/// from missing rights.
 #[test]
 fn an_older_extension_is_told_apart() {
     let office = Office::open(&[]);

@@ -29,8 +29,8 @@ fn node() {
     check(&shop, |key| shop.run_as_it_says("examples/node/example.js", key));
 }
 
-/// What cargo made of it for this test: `cargo run` would look whether all is up to date, and build anew
-/// what another choice of packages needs otherwise.
+/// What cargo made of it for this test: `cargo run` would look whether all is up to date, and build
+/// anew what another choice of packages needs otherwise.
 #[test]
 fn rust() {
     let shop = ExampleShop::new();

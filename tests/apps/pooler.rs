@@ -103,8 +103,8 @@ fn clients_that_take_turns_are_never_each_other() {
     });
 }
 
-/// What docs/row-level-security.md warns of: a cursor WITH HOLD belongs to the connection, and its rows to
-/// whoever is given that next.
+/// What docs/row-level-security.md warns of: a cursor WITH HOLD belongs to the connection, and its
+/// rows to whoever is given that next.
 #[test]
 fn a_cursor_with_hold_is_handed_on_by_the_pooler() {
     let pooled = Pooled::new();

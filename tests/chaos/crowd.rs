@@ -1,5 +1,5 @@
-//! Very many clients who want nothing, or take very long to say what: `CHAOS_CROWD` of each kind (1000; 10,000 by
-//! `make chaos`).
+//! Very many clients who want nothing, or take very long to say what: `CHAOS_CROWD` of each kind
+//! (1000; 10,000 by `make chaos`).
 
 use crate::scene::{SLACK, Scene, assert_right, p99};
 use apikey_tests::eventually;
@@ -17,8 +17,8 @@ const HEAD: &[u8] = b"GET /api/user/keytest/ HTTP/1.1\r\nHost: test\r\nX-Slow: a
 /// Between two bytes of one client.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Strangers do not speak in chorus: there are so many turns in a pause. An odd number, so that there are slow ones and
-/// silent ones in each.
+/// Strangers do not speak in chorus: there are so many turns in a pause. An odd number, so that
+/// there are slow ones and silent ones in each.
 const TURNS: usize = 5001;
 
 /// Nor do they all come at once, and so are not all sent away at once: this is --header-timeout.

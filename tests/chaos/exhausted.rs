@@ -35,7 +35,8 @@ fn connection_slots_used_up() {
     assert!(is_any_unavailable(&scene.assert_recovers(load)));
 }
 
-/// Checks go on, also those whose hash is to be renewed, until the server cannot even write its log of changes.
+/// Checks go on, also those whose hash is to be renewed, until the server cannot even write its log
+/// of changes.
 #[test]
 fn disk_full() {
     let Some(disk) = Tmpfs::mount("192m") else {
@@ -44,7 +45,8 @@ fn disk_full() {
     };
     let settings = ["shared_preload_libraries = 'apikey'", "apikey.usage_flush_interval = '1s'"];
     let scene = Scene::in_cluster(Cluster::private_in(disk.path(), &settings), &[]);
-    // The worker has their uses and their renewed hashes to store, and the tables have no room for so many rows.
+    // The worker has their uses and their renewed hashes to store, and the tables have no room for
+    // so many rows.
     let due: Vec<_> = (0..100).map(|_| scene.database.key("'event'")).collect();
     let mut writer = scene.database.superuser();
     let dearer = "ALTER DATABASE {} SET apikey.argon2_iterations = 2";
@@ -59,7 +61,8 @@ fn disk_full() {
     eventually("the worker finds no room, and says so", || {
         scene.database.cluster.log().contains("No space left on device")
     });
-    // Until not even the log of changes has room: Postgres stops then, rather than promise what it cannot keep.
+    // Until not even the log of changes has room: Postgres stops then, rather than promise what it
+    // cannot keep.
     let write = "SELECT pg_logical_emit_message(false, 'chaos', repeat('x', 1000000))";
     eventually("Postgres has stopped", || {
         writer.batch_execute(write).is_err_and(|error| error.is_closed())

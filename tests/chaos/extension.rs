@@ -18,7 +18,8 @@ fn drop_extension_under_load() {
         let log = scene.shim.log();
         log.contains("CREATE EXTENSION apikey")
     });
-    // In one transaction: keys are unknown between the first and the last statement, and nobody is to see that.
+    // In one transaction: keys are unknown between the first and the last statement, and nobody is
+    // to see that.
     let restore = format!(
         "BEGIN; CREATE EXTENSION apikey; INSERT INTO apikey.key SELECT * FROM kept;
          GRANT EXECUTE ON FUNCTION apikey_check(text, inet) TO {}; COMMIT",
@@ -49,7 +50,8 @@ fn extension_upgraded_under_load() {
     scene.assert_recovers(load);
 }
 
-/// What a DBA may do to the table, some of which it rewrites, and some of which takes away for a moment what a check needs.
+/// What a DBA may do to the table, some of which it rewrites, and some of which takes away for a
+/// moment what a check needs.
 #[test]
 fn table_changed_under_load() {
     let scene = Scene::new(&[], &[]);

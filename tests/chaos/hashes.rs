@@ -1,4 +1,5 @@
-//! Somebody knows the prefix of a key that has no tag, and sends wrong secrets for it, each worth a slow hash: 200 a second.
+//! Somebody knows the prefix of a key that has no tag, and sends wrong secrets for it, each worth a
+//! slow hash: 200 a second.
 
 use crate::scene::{Scene, assert_right, p99};
 use apikey_tests::Shim;

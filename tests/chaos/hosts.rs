@@ -140,8 +140,8 @@ fn a_host_that_became_read_only_is_left() {
     assert!(shim.log().contains("it is read-only"), "{}", shim.log());
 }
 
-/// The primary dies, the standby takes its place, and the old primary comes back as what it is then: a server that knows
-/// nothing of a revocation.
+/// The primary dies, the standby takes its place, and the old primary comes back as what it is
+/// then: a server that knows nothing of a revocation.
 #[test]
 fn a_primary_that_comes_back_as_a_standby_is_not_believed() {
     let pair = Pair::new();

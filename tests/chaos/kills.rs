@@ -19,7 +19,8 @@ fn kill_9_of_the_postmaster() {
     assert!(is_any_unavailable(&scene.assert_recovers(load)));
 }
 
-/// Postgres then ends all other backends too, because that one may have left the shared memory in disorder.
+/// Postgres then ends all other backends too, because that one may have left the shared memory in
+/// disorder.
 #[test]
 fn kill_9_of_one_backend() {
     let scene = Scene::new(&[], &[]);

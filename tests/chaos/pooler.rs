@@ -1,5 +1,5 @@
-//! The shim's connections go to pgbouncer, in transaction mode, with fewer sessions than clients: what is prepared in one
-//! session is not there in the next.
+//! The shim's connections go to pgbouncer, in transaction mode, with fewer sessions than clients:
+//! what is prepared in one session is not there in the next.
 
 use crate::scene::{FLAGS, keys};
 use apikey_tests::{Cluster, Database, Load, Login, Pgbouncer, Seen, Shim};
@@ -34,7 +34,8 @@ fn assert_verdicts(seen: &[Seen], shim: &Shim) {
     }
 }
 
-/// Two shims whose first statement differs, so that each would call the other's by the name of its own.
+/// Two shims whose first statement differs, so that each would call the other's by the name of its
+/// own.
 fn nothing_fails_under_load(settings: &[&str]) {
     let pooled = Pooled::new();
     let settings = [&["default_pool_size = 2"], settings].concat();

@@ -93,7 +93,8 @@ for label, key_generator in [
 ]:
     Key.objects.key_generator = key_generator
     row, key = Key.objects.create_key(name=label)
-    # As holders send it where Django has a header of its own, with somebody else's Authorization beside it.
+    # As holders send it where Django has a header of its own, with somebody else's Authorization
+    # beside it.
     request = RequestFactory().get("/", HTTP_X_API_KEY=key, HTTP_AUTHORIZATION="Bearer of.a.jwt")
     assert HasKey().has_permission(request, None), label
     print(f"{label}\t{key}")

@@ -41,6 +41,7 @@ for label, options in [
     ("expired", {"name": "expired", "expiry_date": yesterday}),
 ]:
     row, key = APIKey.objects.create_key(**options)
-    # What Django itself says about its key; an is_valid of 3.x would also renew the hash of a row of 2.x.
+    # What Django itself says about its key; an is_valid of 3.x would also renew the hash of a row
+    # of 2.x.
     assert APIKey.objects.is_valid(key) == (label not in ("revoked", "expired")), label
     print(f"{label}\t{key}")

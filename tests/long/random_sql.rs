@@ -4,8 +4,9 @@
 
 use apikey_tests::{Cluster, Database, one, program, run};
 
-/// One who may call everything and change everything, but is no superuser: nothing that ends backends or
-/// writes files. Of the thousands of functions it sees, and so draws from, little but the extension's own.
+/// One who may call everything and change everything, but is no superuser: nothing that ends
+/// backends or writes files. Of the thousands of functions it sees, and so draws from, little but
+/// the extension's own.
 const PREPARE: &str = "
     CREATE SCHEMA smith;
     CREATE VIEW smith.pg_proc AS
@@ -26,7 +27,8 @@ const PREPARE: &str = "
 
 const VALID: &str = "SELECT string_agg(apikey_check(key, ip) ->> 'auth', ' ') FROM smith.sample WHERE key LIKE '%.%'";
 
-/// The lines of a server's log that speak of a crash, or of an internal error (XX000), as a panic in Rust is.
+/// The lines of a server's log that speak of a crash, or of an internal error (XX000), as a panic
+/// in Rust is.
 fn crashes(log: &str) -> Vec<&str> {
     let signs = ["PANIC:", "was terminated by signal", "TRAP:", " XX000 "];
     log.lines().filter(|line| signs.iter().any(|sign| line.contains(sign))).collect()

@@ -75,7 +75,8 @@ fn a_browser_may_ask_and_nothing_passes_by_that() {
         let asked = front.curl(HOME, "/", &["-X", "OPTIONS", "-H", &page, "-H", &key_line]);
         assert_eq!(asked.asked()["method"], "OPTIONS");
 
-        // The page reads what it gets, a refusal, too; another's page does not. What the service says of it does not count.
+        // The page reads what it gets, a refusal, too; another's page does not. What the service
+        // says of it does not count.
         let read = |line: &str, from: &str| {
             let answer = front.curl(HOME, "/", &["-H", line, "-H", &origin(from)]);
             assert_eq!(answer.all("access-control-allow-credentials"), [""; 0], "{}", answer.0);

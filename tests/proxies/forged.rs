@@ -23,7 +23,8 @@ fn what_a_client_forges_does_not_get_through() {
         pass.assert_identity(key);
         assert!(!pass.0.to_lowercase().contains("mallory"), "{}", pass.0);
 
-        // Headers of the connection go no further (RFC 9110, 7.6.1), but the proxy's own are not the client's to name.
+        // Headers of the connection go no further (RFC 9110, 7.6.1), but the proxy's own are not
+        // the client's to name.
         let dropped =
             "Connection: close, X-Apikey-Owner, X-Apikey-Prefix, X-Apikey-Scope, X-Forwarded-For";
         for (key, may_pass) in [(key, true), (other, false)] {
@@ -32,7 +33,8 @@ fn what_a_client_forges_does_not_get_through() {
             if may_pass && answer.status() == 200 {
                 answer.assert_identity(key);
             } else {
-                // A client whose address got lost passes no rule; Envoy takes such a request for an attack.
+                // A client whose address got lost passes no rule; Envoy takes such a request for an
+                // attack.
                 assert!([400, 403].contains(&answer.status()), "{}", answer.0);
                 assert_eq!(front.service.seen(), seen);
             }

@@ -1,5 +1,5 @@
-//! The configurations of deploy/ in real proxies, between curl and a service. Each test is of one behaviour, with all proxies;
-//! `PROXY=nginx` takes that one alone.
+//! The configurations of deploy/ in real proxies, between curl and a service. Each test is of one
+//! behaviour, with all proxies; `PROXY=nginx` takes that one alone.
 
 mod bodies;
 mod browsers;

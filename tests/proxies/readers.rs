@@ -10,7 +10,8 @@ use std::thread;
 
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proxies/readers");
 
-/// What answers for all of them: `{"target": "/events/", "event": ["go", "node", "wsgi"]}`, with those who take it for that.
+/// What answers for all of them: `{"target": "/events/", "event": ["go", "node", "wsgi"]}`, with
+/// those who take it for that.
 pub struct Readers {
     pub address: String,
     children: Vec<Child>,

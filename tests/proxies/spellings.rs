@@ -1,4 +1,5 @@
-//! Spellings of paths: each is sent, as it stands here, to each proxy, and what passes is read by several services.
+//! Spellings of paths: each is sent, as it stands here, to each proxy, and what passes is read by
+//! several services.
 
 use crate::proxies::{self, Backends, Variant::AsDeployed, each};
 use crate::readers::{self, Readers};

@@ -24,7 +24,8 @@ impl Checkout {
         self.0.path().join(name)
     }
 
-    /// A command in it, without the settings of `scripts/test`, and these programs before all others.
+    /// A command in it, without the settings of `scripts/test`, and these programs before all
+    /// others.
     fn run(&self, command: &str, programs: &[(&str, &str)]) -> Output {
         let bin = self.path("bin");
         fs::create_dir_all(&bin).unwrap();

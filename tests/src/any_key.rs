@@ -31,8 +31,8 @@ const TIMES: [&str; 12] = [
     "infinity",
 ];
 
-/// Between letters: what SQL, JSON, CSV, HTML and terminals take for something else, blanks of all kinds, marks that
-/// turn the direction, and the ends of each length in UTF-8.
+/// Between letters: what SQL, JSON, CSV, HTML and terminals take for something else, blanks of all
+/// kinds, marks that turn the direction, and the ends of each length in UTF-8.
 const ODD: [&str; 40] = [
     "'",
     "\"",
@@ -203,7 +203,8 @@ impl AnyKeys {
             .collect()
     }
 
-    /// One dimension with any bounds, of networks of both families, with bits to the right of the mask.
+    /// One dimension with any bounds, of networks of both families, with bits to the right of the
+    /// mask.
     fn networks(&mut self) -> String {
         let count = if self.0.bool() { 1 } else { self.0.usize(1..=64) };
         let networks: Vec<_> = (0..count)

@@ -65,8 +65,9 @@ impl Database {
         });
     }
 
-    /// Returns when the server has crashed, and answers again. Whose backend is killed loses the connection before the
-    /// server knows of it; and one that is told to stop while it restarts by itself does not.
+    /// Returns when the server has crashed, and answers again. Whose backend is killed loses the
+    /// connection before the server knows of it; and one that is told to stop while it restarts by
+    /// itself does not.
     pub fn wait_for_recovery(&self) {
         let restarts = "all server processes terminated; reinitializing";
         eventually("the crashed server restarts", || self.cluster.log().contains(restarts));
@@ -93,8 +94,8 @@ impl Database {
         format!("host=127.0.0.1 port={} user={} dbname={}", self.port(), login.role, self.name)
     }
 
-    /// A new role with no rights but those that `attributes` name (`IN ROLE …`, `CREATEDB`). Roles are the cluster's: in the
-    /// shared one its name begins with the database's.
+    /// A new role with no rights but those that `attributes` name (`IN ROLE …`, `CREATEDB`). Roles
+    /// are the cluster's: in the shared one its name begins with the database's.
     pub fn login(&mut self, name: &str, attributes: &str) -> Login {
         let role = match self.cluster.is_private() {
             true => name.to_owned(),

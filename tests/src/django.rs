@@ -1,4 +1,5 @@
-//! Keys made by a real Django with a real djangorestframework-api-key, by the projects in `tests/django`.
+//! Keys made by a real Django with a real djangorestframework-api-key, by the projects in
+//! `tests/django`.
 
 use crate::database::Database;
 use crate::from_test_script;
@@ -28,8 +29,8 @@ impl Django {
         self.run("keys.py", database, &[&[schema], hasher.as_slice()].concat())
     }
 
-    /// The same by generators that are not the default: the keys of `venue_key` by what is special about their shape, and
-    /// `nameless`, of `venue_nameless`.
+    /// The same by generators that are not the default: the keys of `venue_key` by what is special
+    /// about their shape, and `nameless`, of `venue_nameless`.
     pub fn other_keys(self, database: &Database, schema: &str) -> HashMap<String, String> {
         self.run("generators.py", database, &[schema])
     }

@@ -10,8 +10,8 @@ use std::process::Command;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// After `deploy/roles.sql` and `examples/policy.sql`, with the key of an owner who may sell and of one who
-/// may not. It has a cluster of its own, since roles have the same names in all databases.
+/// After `deploy/roles.sql` and `examples/policy.sql`, with the key of an owner who may sell and of
+/// one who may not. It has a cluster of its own, since roles have the same names in all databases.
 pub struct ExampleShop {
     pub database: Database,
     /// The application's role, which is no more than a checker.
@@ -55,7 +55,8 @@ impl ExampleShop {
         output.success();
     }
 
-    /// Has the server log whatever the application says, but for parameters, as docs/applications.md advises.
+    /// Has the server log whatever the application says, but for parameters, as
+    /// docs/applications.md advises.
     pub fn log_statements(&self) {
         let settings = "ALTER ROLE till SET log_statement = 'all';
             ALTER ROLE till SET log_parameter_max_length = 0;

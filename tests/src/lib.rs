@@ -1,7 +1,7 @@
 //! What the tests share: a Postgres cluster, databases in it, and programs that others wrote.
 //!
-//! `scripts/test` starts a cluster that all tests share, each with a database and roles of its own. A
-//! test that stops its server makes a cluster for itself.
+//! `scripts/test` starts a cluster that all tests share, each with a database and roles of its own.
+//! A test that stops its server makes a cluster for itself.
 
 mod any_key;
 mod chromium;

@@ -1,4 +1,5 @@
-//! Clients that ask the shim without a pause worth mentioning, on connections that they keep, and note what they were told.
+//! Clients that ask the shim without a pause worth mentioning, on connections that they keep, and
+//! note what they were told.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,5 @@
-//! A scrape of `/metrics`, read by Prometheus's own parser for Python, which refuses what is not in its format.
+//! A scrape of `/metrics`, read by Prometheus's own parser for Python, which refuses what is not in
+//! its format.
 
 use crate::Shim;
 use std::collections::BTreeMap;

@@ -4,7 +4,8 @@ use crate::database::{Database, one};
 use crate::login::Login;
 use postgres::Client;
 
-/// Functions, operators, types and tables of the names that statements use, in a schema `traps`. What is met there is noted.
+/// Functions, operators, types and tables of the names that statements use, in a schema `traps`.
+/// What is met there is noted.
 const TRAPS: &str = include_str!("traps.sql");
 
 /// A database with such an owner.

@@ -1,5 +1,5 @@
--- Functions, operators, types and tables that have the names of those that the shim's statements use, and that lead
--- whoever meets them to an answer of somebody else's.
+-- Functions, operators, types and tables that have the names of those that the shim's statements
+-- use, and that lead whoever meets them to an answer of somebody else's.
 CREATE SCHEMA traps;
 GRANT USAGE ON SCHEMA traps TO PUBLIC;
 CREATE TABLE traps.caught (what pg_catalog.text);

@@ -1,5 +1,5 @@
-//! The least that an HTTP server of the shim's kind can do: hyper, set up as the shim's is, gives one constant answer
-//! with the shim's header fields.
+//! The least that an HTTP server of the shim's kind can do: hyper, set up as the shim's is, gives
+//! one constant answer with the shim's header fields.
 
 #![forbid(unsafe_code)]
 

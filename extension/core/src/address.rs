@@ -2,7 +2,8 @@
 
 use apikey_format::Network;
 
-/// Whether a key may be used from `address` (`None`: unknown). No rules: from anywhere, even unknown.
+/// Whether a key may be used from `address` (`None`: unknown). No rules: from anywhere, even
+/// unknown.
 pub fn ip_valid(rules: Option<&[Network]>, address: Option<&Network>) -> bool {
     match (rules, address) {
         (None, _) => true,

@@ -44,7 +44,8 @@ impl Answer {
         Self { auth, ip_request: address.map(Network::address), ip_valid: ip_valid(rules, address) }
     }
 
-    /// Whether the key may do this from here. Without a scope, any valid key from a right address may.
+    /// Whether the key may do this from here. Without a scope, any valid key from a right address
+    /// may.
     pub fn reason(&self, scope: Option<&str>) -> Reason {
         if !self.ip_valid {
             Reason::WrongAddress

@@ -1,7 +1,7 @@
 //! Whether a key has ended, and how that is called.
 
-/// In the order that decides, where several are true: a revoked key never comes back, and an expired one is not brought back
-/// by enabling it.
+/// In the order that decides, where several are true: a revoked key never comes back, and an
+/// expired one is not brought back by enabling it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Revoked,

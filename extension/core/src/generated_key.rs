@@ -82,8 +82,8 @@ mod tests {
         }
     }
 
-    /// Every byte once, the unfair ones first: each of the 62 characters must come up exactly 256 / 62 = 4 times, and each of
-    /// the 26 letters of a first character 256 / 26 = 9 times.
+    /// Every byte once, the unfair ones first: each of the 62 characters must come up exactly 256 /
+    /// 62 = 4 times, and each of the 26 letters of a first character 256 / 26 = 9 times.
     #[test]
     fn drawing_is_without_bias() {
         for (alphabet, each) in [(ALPHANUMERIC, 4), (UPPER_CASE, 9)] {

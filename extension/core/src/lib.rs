@@ -1,5 +1,6 @@
-//! The rules of apikey that know no Postgres: how a key is made, hashed and matched, which addresses it may be used
-//! from, what its `auth` grants, and what a check answers. What a key looks like says `apikey-format`.
+//! The rules of apikey that know no Postgres: how a key is made, hashed and matched, which
+//! addresses it may be used from, what its `auth` grants, and what a check answers. What a key
+//! looks like says `apikey-format`.
 
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,14 @@
-//! The tag of a generated key: 32 bits of a fast hash, stored beside the verifier, so that a wrong secret is
-//! refused without the slow hash. Of a secret's 190 bits that leaves 158 to guess. A secret that a person
-//! chose has too few to spare any, and gets no tag.
+//! The tag of a generated key: 32 bits of a fast hash, stored beside the verifier, so that a wrong
+//! secret is refused without the slow hash. Of a secret's 190 bits that leaves 158 to guess. A
+//! secret that a person chose has too few to spare any, and gets no tag.
 
 use apikey_format::Key;
 use blake2::Blake2b;
 use blake2::digest::consts::U4;
 use blake2::digest::{FixedOutput, Update};
 
-/// 32 bits of BLAKE2b over key and verifier. The verifier's salt is in it: tags of one key in two places differ.
+/// 32 bits of BLAKE2b over key and verifier. The verifier's salt is in it: tags of one key in two
+/// places differ.
 pub fn tag(key: Key<'_>, verifier: &str) -> u32 {
     let mut hash = Blake2b::<U4>::default();
     hash.update(key.as_bytes());
@@ -27,7 +28,8 @@ mod tests {
         Key::parse(key).map(|key| tag(key, verifier))
     }
 
-    /// `int.from_bytes(hashlib.blake2b((KEY + VERIFIER).encode(), digest_size=4).digest(), "little")`
+    /// `int.from_bytes(hashlib.blake2b((KEY + VERIFIER).encode(), digest_size=4).digest(),
+    /// "little")`
     #[test]
     fn a_tag_is_what_another_implementation_says() {
         assert_eq!(tag_of(KEY, VERIFIER), Some(1_917_015_602));

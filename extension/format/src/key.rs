@@ -1,10 +1,11 @@
-//! A key is `PREFIX.SECRET`: 8 and 32 characters of `[A-Za-z0-9]`, what djangorestframework-api-key makes by
-//! default. Its generator can be told other lengths and alphabets, and keys that moved in from there keep theirs.
-//! The prefix is public, the secret is not.
+//! A key is `PREFIX.SECRET`: 8 and 32 characters of `[A-Za-z0-9]`, what djangorestframework-api-key
+//! makes by default. Its generator can be told other lengths and alphabets, and keys that moved in
+//! from there keep theirs. The prefix is public, the secret is not.
 
 use std::fmt;
 
-/// Of a key that moved in: what Django's column holds, and the longest secret that public projects are known to set.
+/// Of a key that moved in: what Django's column holds, and the longest secret that public projects
+/// are known to set.
 const LONGEST_PREFIX: usize = 8;
 const LONGEST_SECRET: usize = 128;
 
@@ -22,8 +23,8 @@ impl<'a> Key<'a> {
     pub const SECRET_LENGTH: usize = 32;
     pub const LENGTH: usize = Self::PREFIX_LENGTH + 1 + Self::SECRET_LENGTH;
 
-    /// Takes any text; `None` when it has not the shape of a key. The length is looked at first, so that a megabyte
-    /// costs no more than a byte.
+    /// Takes any text; `None` when it has not the shape of a key. The length is looked at first, so
+    /// that a megabyte costs no more than a byte.
     pub fn parse(text: &'a str) -> Option<Self> {
         let bytes = text.as_bytes();
         if has_generated_shape(bytes) {
@@ -65,8 +66,9 @@ fn has_generated_shape(bytes: &[u8]) -> bool {
     bytes.iter().enumerate().map(is_right).fold(true, |all, one| all & one)
 }
 
-/// The length of the prefix, in the wider shape: 1 to 8 URL-safe characters (RFC 4648, 5), a full stop, and a secret of 1 to
-/// 128 characters that may follow a scheme in `Authorization` (token68 of RFC 9110, 11.2).
+/// The length of the prefix, in the wider shape: 1 to 8 URL-safe characters (RFC 4648, 5), a full
+/// stop, and a secret of 1 to 128 characters that may follow a scheme in `Authorization` (token68
+/// of RFC 9110, 11.2).
 fn prefix_of_another_shape(bytes: &[u8]) -> Option<usize> {
     if bytes.len() > LONGEST_PREFIX + 1 + LONGEST_SECRET {
         return None;

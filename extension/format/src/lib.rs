@@ -1,5 +1,5 @@
-//! What a key, its prefix, a scope, a tenant and a network look like: the rules of form, once for all who look at one.
-//! The constraints of the table `apikey.key` say the same in SQL.
+//! What a key, its prefix, a scope, a tenant and a network look like: the rules of form, once for
+//! all who look at one. The constraints of the table `apikey.key` say the same in SQL.
 
 #![forbid(unsafe_code)]
 

@@ -12,8 +12,9 @@ pub fn is_scope(text: &str) -> bool {
     (1..=LONGEST_SCOPE).contains(&text.len()) && text.bytes().all(is_right)
 }
 
-/// Whether a tenant can have this name: 1 to 200 characters, no blank at either end, and no control character, which
-/// neither a setting nor a header could hold. The empty name is that of keys without a tenant.
+/// Whether a tenant can have this name: 1 to 200 characters, no blank at either end, and no control
+/// character, which neither a setting nor a header could hold. The empty name is that of keys
+/// without a tenant.
 pub fn is_tenant(text: &str) -> bool {
     !text.is_empty()
         && text.chars().nth(LONGEST_TENANT).is_none()

@@ -1,5 +1,5 @@
-//! Networks and addresses. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is the IPv4 address, in a rule as in a
-//! request.
+//! Networks and addresses. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is the IPv4 address, in
+//! a rule as in a request.
 
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
@@ -14,15 +14,15 @@ const PGSQL_AF_INET6: u8 = 3;
 pub struct Network(IpNet);
 
 impl Network {
-    /// Reads an address or a network as text: `12.34.56.78`, `10.0.0.0/8`, `2001:db8::/32`. Postgres reads more (`10/8`),
-    /// and other things than one would think.
+    /// Reads an address or a network as text: `12.34.56.78`, `10.0.0.0/8`, `2001:db8::/32`.
+    /// Postgres reads more (`10/8`), and other things than one would think.
     pub fn parse(text: &str) -> Option<Self> {
         let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network.ok().map(canonical).map(Self)
     }
 
-    /// Reads what Postgres stores for an `inet`: the family, the length of the netmask, and the 4 or 16
-    /// bytes of the address. `None` for anything else.
+    /// Reads what Postgres stores for an `inet`: the family, the length of the netmask, and the 4
+    /// or 16 bytes of the address. `None` for anything else.
     pub fn from_inet(stored: &[u8]) -> Option<Self> {
         let (&[family, bits], address) = stored.split_first_chunk()?;
         let address = match family {
@@ -33,7 +33,8 @@ impl Network {
         IpNet::new(address, bits).ok().map(canonical).map(Self)
     }
 
-    /// Whether the address lies in this network. `address` must be canonical, as [`Self::address`] is.
+    /// Whether the address lies in this network. `address` must be canonical, as [`Self::address`]
+    /// is.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }

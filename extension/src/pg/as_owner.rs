@@ -1,11 +1,13 @@
-//! Statements that write to the extension's tables run as the tables' owner, as a SECURITY DEFINER function would.
+//! Statements that write to the extension's tables run as the tables' owner, as a SECURITY DEFINER
+//! function would.
 
 use pgrx::pg_sys::{self, Oid};
 use std::ffi::CStr;
 
 const SAFE_PATH: &CStr = c"pg_catalog, pg_temp";
 
-/// Lasts until it is dropped. After an error, Postgres goes back to the caller's user and settings by itself.
+/// Lasts until it is dropped. After an error, Postgres goes back to the caller's user and settings
+/// by itself.
 pub struct ActingAsOwner {
     user: Oid,
     context: i32,
@@ -17,7 +19,8 @@ impl ActingAsOwner {
     pub fn restricted(owner: Oid) -> Self {
         let restriction = pg_sys::SECURITY_RESTRICTED_OPERATION.cast_signed();
         let (mut user, mut context) = (Oid::INVALID, 0);
-        // SAFETY: what fmgr does around a SECURITY DEFINER function that sets its search_path, inside a transaction.
+        // SAFETY: what fmgr does around a SECURITY DEFINER function that sets its search_path,
+        // inside a transaction.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
             pg_sys::SetUserIdAndSecContext(owner, context | restriction);

@@ -1,14 +1,16 @@
-//! Functions of Postgres as they are. pgrx guards each call of its own against Postgres's errors, which jump; in a
-//! check that would be thirty guards, a tenth of its instructions. These are called many under one, `guarded`.
+//! Functions of Postgres as they are. pgrx guards each call of its own against Postgres's errors,
+//! which jump; in a check that would be thirty guards, a tenth of its instructions. These are
+//! called many under one, `guarded`.
 
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::ffi::{c_char, c_int};
 
-/// Runs what calls the functions below. An error of Postgres becomes the panic that pgrx makes of it.
+/// Runs what calls the functions below. An error of Postgres becomes the panic that pgrx makes of
+/// it.
 ///
 /// # Safety
-/// The error jumps out of `calls` without a look back: no value in it may need to be dropped. What Postgres has opened
-/// for it by then, Postgres closes when the statement fails.
+/// The error jumps out of `calls` without a look back: no value in it may need to be dropped. What
+/// Postgres has opened for it by then, Postgres closes when the statement fails.
 pub unsafe fn guarded<T>(calls: impl FnOnce() -> T) -> T {
     // SAFETY: by the contract above, on the backend's only thread.
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(calls) }

@@ -6,7 +6,8 @@ use std::ptr::{null, null_mut};
 
 /// Without the statement, which Postgres would add, and in which there may be a key.
 pub fn log(report: ErrorReport) {
-    // SAFETY: both are the backend's own, may be NULL, and are put back. A message of this level raises no error.
+    // SAFETY: both are the backend's own, may be NULL, and are put back. A message of this level
+    // raises no error.
     unsafe {
         let (statement, context) = (pg_sys::debug_query_string, pg_sys::error_context_stack);
         pg_sys::debug_query_string = null();

@@ -23,7 +23,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // SAFETY: acquired above, and nothing under it raises an error, which would have released it.
+        // SAFETY: acquired above, and nothing under it raises an error, which would have released
+        // it.
         unsafe { pg_sys::LWLockRelease(self.0) };
     }
 }

@@ -26,7 +26,8 @@ pub fn is_preloading() -> bool {
     unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
-/// The wall's and not the transaction's: a key expires on time in a transaction that is kept open, too.
+/// The wall's and not the transaction's: a key expires on time in a transaction that is kept open,
+/// too.
 pub fn clock() -> TimestampTz {
     // SAFETY: reads the clock, and raises no error.
     unsafe { ffi::GetCurrentTimestamp() }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
 /// Who waits stands in the queue of his prefix. By accident, two may share one.
 const QUEUES: usize = 256;
 
-/// Those who hash, and those who wait to. The queues take turns, so that whoever sends many wrong secrets
-/// for one prefix waits for his own kind, and others for one of him.
+/// Those who hash, and those who wait to. The queues take turns, so that whoever sends many wrong
+/// secrets for one prefix waits for his own kind, and others for one of him.
 #[repr(C)]
 pub struct HashSlots {
     running: AtomicI32,
@@ -66,12 +66,12 @@ impl HashSlots {
         self.wake_all();
     }
 
-    /// Sleeps until there is one for who stands in this queue, and takes it. Whatever changes whose turn it is wakes all
-    /// who wait.
+    /// Sleeps until there is one for who stands in this queue, and takes it. Whatever changes whose
+    /// turn it is wakes all who wait.
     pub fn wait(&self, queue: Queue, wait_event: u32) {
         let freed = self.freed.get();
-        // SAFETY: the condition variable was initialised with its memory, and many processes may use it. An error while
-        // it sleeps ends the transaction, which ends the sleep.
+        // SAFETY: the condition variable was initialised with its memory, and many processes may
+        // use it. An error while it sleeps ends the transaction, which ends the sleep.
         unsafe {
             pg_sys::ConditionVariablePrepareToSleep(freed);
             while !(self.next() == Some(queue) && self.begin()) {
@@ -96,9 +96,9 @@ impl HashSlots {
     }
 
     fn wake_all(&self) {
-        // All, not one: that one may be cancelled before it takes its turn, and the others would sleep on.
-        // SAFETY: the condition variable was initialised with its memory. This takes spin locks, sets latches, and raises
-        // no error.
+        // All, not one: that one may be cancelled before it takes its turn, and the others would
+        // sleep on. SAFETY: the condition variable was initialised with its memory. This takes spin
+        // locks, sets latches, and raises no error.
         unsafe { pg_sys::ConditionVariableBroadcast(self.freed.get()) };
     }
 }

@@ -1,4 +1,5 @@
-//! How a block of memory is divided: what has one size comes first, and behind it what the settings give a size.
+//! How a block of memory is divided: what has one size comes first, and behind it what the settings
+//! give a size.
 
 use super::counters::Counters;
 use super::hash_slots::HashSlots;
@@ -76,11 +77,11 @@ impl Sizes {
 }
 
 /// # Safety
-/// `block` has the size and alignment of `sizes.layout()`, is zeroed, nobody uses it yet, and it stays for as long as
-/// this process does.
+/// `block` has the size and alignment of `sizes.layout()`, is zeroed, nobody uses it yet, and it
+/// stays for as long as this process does.
 pub unsafe fn lay_out(block: *mut u8, sizes: Sizes, mac_key: MacKey, is_shared: bool) -> Memory {
-    // SAFETY: by the contract above; zeros are valid atomics. From here on, nothing is written but atomics and
-    // what Postgres's own functions write.
+    // SAFETY: by the contract above; zeros are valid atomics. From here on, nothing is written but
+    // atomics and what Postgres's own functions write.
     unsafe {
         let fixed = block.cast::<Fixed>();
         (&raw mut (*fixed).mac_key).write(mac_key);

@@ -1,6 +1,6 @@
-//! What checks remember, and none of it a verdict: proofs, counters, and how many hash at the moment. All
-//! backends share it when the library stands in `shared_preload_libraries`; otherwise each has its own, without
-//! the usage of keys.
+//! What checks remember, and none of it a verdict: proofs, counters, and how many hash at the
+//! moment. All backends share it when the library stands in `shared_preload_libraries`; otherwise
+//! each has its own, without the usage of keys.
 
 mod counters;
 mod hash_slots;
@@ -27,7 +27,8 @@ use std::ffi::CStr;
 
 const NAME: &CStr = c"apikey";
 
-/// What is done with the usage of keys in the postmaster: before anybody counts, and when nobody counts any more.
+/// What is done with the usage of keys in the postmaster: before anybody counts, and when nobody
+/// counts any more.
 #[derive(Clone, Copy)]
 pub struct Callbacks {
     pub start: fn(UsageMemory),
@@ -133,8 +134,9 @@ unsafe extern "C-unwind" fn start_shared() {
         unreachable!("FATAL does not return")
     });
     let mut found = false;
-    // SAFETY: Postgres calls this hook where its memory is there, and expects the one before it to be called. The
-    // block has the size that was asked for, is aligned to a cache line, and is nobody else's; so is the lock.
+    // SAFETY: Postgres calls this hook where its memory is there, and expects the one before it to
+    // be called. The block has the size that was asked for, is aligned to a cache line, and is
+    // nobody else's; so is the lock.
     unsafe {
         if let Some(previous) = PREVIOUS_STARTUP.get() {
             previous();
@@ -152,8 +154,8 @@ unsafe extern "C-unwind" fn start_shared() {
     }
 }
 
-/// The postmaster is the last of all processes to end. Its children do not come here: they give up the callbacks that
-/// they inherit.
+/// The postmaster is the last of all processes to end. Its children do not come here: they give up
+/// the callbacks that they inherit.
 #[pg_guard]
 unsafe extern "C-unwind" fn stop_shared(status: i32, _argument: pg_sys::Datum) {
     // Of a crash we cannot know what it did to memory.

@@ -1,5 +1,5 @@
-//! A clean shutdown saves the proofs of generated keys in a file, so that a server that restarts under load does not
-//! hash every key again at once.
+//! A clean shutdown saves the proofs of generated keys in a file, so that a server that restarts
+//! under load does not hash every key again at once.
 
 use super::saved_file::SavedFile;
 use apikey_core::{MacKey, Proof, ProofTable};
@@ -8,7 +8,8 @@ use pgrx::prelude::*;
 const FILE: SavedFile =
     SavedFile { path: "pg_stat/apikey_proofs", unfinished: "pg_stat/apikey_proofs.new" };
 
-/// What the last shutdown has saved. After a crash that is nothing: proofs are made again, a few at a time.
+/// What the last shutdown has saved. After a crash that is nothing: proofs are made again, a few at
+/// a time.
 pub fn load() -> Option<(MacKey, Vec<Proof>)> {
     let saved = FILE.load().unwrap_or_else(|error| {
         log!("apikey: cannot take {}, keys are hashed again: {error}", FILE.path);

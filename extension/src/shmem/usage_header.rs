@@ -85,8 +85,9 @@ impl UsageHeader {
         self.is_crowded.store(true, SeqCst);
         let launcher = self.launcher.load(SeqCst);
         if !launcher.is_null() {
-            // SAFETY: the latch of a process's entry in shared memory, which is there as long as this memory is.
-            // If the launcher is gone, nobody or somebody else wakes up, and goes to sleep again.
+            // SAFETY: the latch of a process's entry in shared memory, which is there as long as
+            // this memory is. If the launcher is gone, nobody or somebody else wakes up, and goes
+            // to sleep again.
             unsafe { pg_sys::SetLatch(launcher) };
         }
     }

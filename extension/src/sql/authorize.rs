@@ -1,4 +1,5 @@
-//! `apikey_authorize`: the verdict of a check as a decision, with whose key it is, from the row that the check has read.
+//! `apikey_authorize`: the verdict of a check as a decision, with whose key it is, from the row
+//! that the check has read.
 
 #![allow(unsafe_code, reason = "it calls functions of Postgres")]
 
@@ -16,7 +17,8 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::prelude::*;
 use std::ptr::null_mut;
 
-/// The columns of the type `apikey_decision`: allowed, reason, prefix, name, owner, auth, metadata, tenant.
+/// The columns of the type `apikey_decision`: allowed, reason, prefix, name, owner, auth, metadata,
+/// tenant.
 const TYPES: [Oid; 8] = [
     pg_sys::BOOLOID,
     pg_sys::TEXTOID,
@@ -76,8 +78,9 @@ impl Decision {
         values: [Option<pg_sys::Datum>; TYPES.len()],
     ) -> Result<Self, ErrorReport> {
         let mut descriptor = null_mut();
-        // SAFETY: the call that is going on. The descriptor of a composite type is a copy that lasts as long as it. The tuple
-        // gets as many values as the descriptor has columns, and of their types; it is made in memory of the caller's.
+        // SAFETY: the call that is going on. The descriptor of a composite type is a copy that
+        // lasts as long as it. The tuple gets as many values as the descriptor has columns, and of
+        // their types; it is made in memory of the caller's.
         unsafe {
             let kind = pg_sys::get_call_result_type(call, null_mut(), &mut descriptor);
             if kind != pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE {

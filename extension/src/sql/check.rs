@@ -29,7 +29,8 @@ fn check_in_tenant(
     check(key, ip, tenant, Hash::Wait)
 }
 
-/// The same without waiting for a slow hash. Where there is no other way it says so, and has counted nothing.
+/// The same without waiting for a slow hash. Where there is no other way it says so, and has
+/// counted nothing.
 #[pg_extern(volatile, parallel_safe)]
 fn check_key_at_once(
     key: Option<&str>,

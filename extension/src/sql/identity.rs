@@ -1,5 +1,6 @@
-//! The key that the current transaction acts for, in the memory of the backend. No setting and no other
-//! session reaches it; it ends with the transaction, and a savepoint that is rolled back takes its own away.
+//! The key that the current transaction acts for, in the memory of the backend. No setting and no
+//! other session reaches it; it ends with the transaction, and a savepoint that is rolled back
+//! takes its own away.
 
 #![allow(unsafe_code, reason = "it calls functions of Postgres")]
 
@@ -34,14 +35,15 @@ fn identity() -> Option<String> {
 }
 
 fn current_subtransaction() -> SubTransactionId {
-    // SAFETY: reads the backend's transaction state, inside a transaction, as every function call is.
+    // SAFETY: reads the backend's transaction state, inside a transaction, as every function call
+    // is.
     unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
 /// Lets Postgres tell when transactions and savepoints end. Once per backend.
 pub fn watch_transactions() {
-    // SAFETY: called from _PG_init. Both callbacks stay loaded as long as the backend, have the signatures
-    // that Postgres expects, and neither raises an error nor panics.
+    // SAFETY: called from _PG_init. Both callbacks stay loaded as long as the backend, have the
+    // signatures that Postgres expects, and neither raises an error nor panics.
     unsafe {
         pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), std::ptr::null_mut());

@@ -1,5 +1,5 @@
-//! Where `apikey.key` is, its primary key's index and its columns. Asked of the catalog once, and remembered until
-//! Postgres says that something of it has changed.
+//! Where `apikey.key` is, its primary key's index and its columns. Asked of the catalog once, and
+//! remembered until Postgres says that something of it has changed.
 
 use crate::error::report;
 use pgrx::pg_sys::{self, Datum, Oid, panic::ErrorReport};
@@ -70,8 +70,8 @@ thread_local! {
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What is remembered. It holds only if it is still remembered once the table is locked: that is when Postgres says
-/// what others have changed.
+/// What is remembered. It holds only if it is still remembered once the table is locked: that is
+/// when Postgres says what others have changed.
 pub fn known() -> Option<KeyTable> {
     KNOWN.get()
 }
@@ -81,7 +81,8 @@ pub fn is_known(table: Oid) -> bool {
     KNOWN.get().is_some_and(|known| known.table == table)
 }
 
-/// What the catalog says now. The table stays locked, and with it what this says true, until the transaction ends.
+/// What the catalog says now. The table stays locked, and with it what this says true, until the
+/// transaction ends.
 pub fn look_up() -> Result<KeyTable, ErrorReport> {
     watch();
     loop {
@@ -120,8 +121,8 @@ fn watch() {
         return;
     }
     let nothing = Datum::null();
-    // SAFETY: both functions stay loaded as long as the backend, have the signatures that Postgres expects, and do
-    // nothing but set numbers.
+    // SAFETY: both functions stay loaded as long as the backend, have the signatures that Postgres
+    // expects, and do nothing but set numbers.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), nothing);
         let schemas = pg_sys::SysCacheIdentifier::NAMESPACEOID as i32;
@@ -129,7 +130,8 @@ fn watch() {
     }
 }
 
-/// A change of a table's columns, indexes, owner, name or schema, and its end, all come as one of its relation.
+/// A change of a table's columns, indexes, owner, name or schema, and its end, all come as one of
+/// its relation.
 unsafe extern "C-unwind" fn relation_changed(_: Datum, relation: Oid) {
     let concerns_us =
         |known: KeyTable| [Oid::INVALID, known.table, known.index].contains(&relation);
@@ -160,8 +162,8 @@ impl Table {
 
     /// That of the primary key, which has to be on the prefix alone.
     fn index(&self) -> Result<Oid, ErrorReport> {
-        // SAFETY: the relation is open, so that its row in the catalog is at hand. Of the index, which is the table's and
-        // therefore there, its own row is read: it has one key at least.
+        // SAFETY: the relation is open, so that its row in the catalog is at hand. Of the index,
+        // which is the table's and therefore there, its own row is read: it has one key at least.
         unsafe {
             // Not a partitioned one, which has neither rows nor an index of its own.
             if (*(*self.0).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
@@ -198,7 +200,8 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        // After an error, Postgres itself gives back what the statement held, and is in no state to be called.
+        // After an error, Postgres itself gives back what the statement held, and is in no state to
+        // be called.
         if !std::thread::panicking() {
             // SAFETY: opened by `open`, and not closed yet.
             unsafe { pg_sys::relation_close(self.0, KEEP) };
@@ -209,8 +212,8 @@ impl Drop for Table {
 /// # Safety
 /// The descriptor is a whole one, and lasts as long as what is read of it.
 pub unsafe fn columns<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: it has `natts` rows of pg_attribute, which since Postgres 18 stand behind as many digests of them, as
-    // TupleDescAttr() has it.
+    // SAFETY: it has `natts` rows of pg_attribute, which since Postgres 18 stand behind as many
+    // digests of them, as TupleDescAttr() has it.
     unsafe {
         let count = (*descriptor).natts as usize;
         #[cfg(feature = "pg18")]

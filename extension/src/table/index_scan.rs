@@ -1,5 +1,5 @@
-//! The row with a prefix, by the index of the primary key: without the planner, executor and copies of a query. It asks
-//! for no rights on the table.
+//! The row with a prefix, by the index of the primary key: without the planner, executor and copies
+//! of a query. It asks for no rights on the table.
 
 use crate::error::internal;
 use crate::pg::ffi;
@@ -47,10 +47,11 @@ fn fetch(
     is_known: fn(pg_sys::Oid) -> bool,
 ) -> Found<*mut pg_sys::TupleTableSlot> {
     let mut key = pg_sys::ScanKeyData::default();
-    // SAFETY: there is nothing to drop. The table is locked before anything of it is used; what is known of its index and
-    // columns is true if it is known then. The scan key compares the index's first column, a text, with a text, by the
-    // equality of text, and is copied by index_rescan. The slot is of the table. Materialized, it has a copy of the row of
-    // its own, which is then taken apart, and needs neither table nor scan.
+    // SAFETY: there is nothing to drop. The table is locked before anything of it is used; what is
+    // known of its index and columns is true if it is known then. The scan key compares the index's
+    // first column, a text, with a text, by the equality of text, and is copied by index_rescan.
+    // The slot is of the table. Materialized, it has a copy of the row of its own, which is then
+    // taken apart, and needs neither table nor scan.
     let fetch = || unsafe {
         if !ffi::ActiveSnapshotSet() {
             return Found::NoSnapshot;
@@ -109,7 +110,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // After an error, Postgres itself gives back what the statement held, and is in no state to be called.
+        // After an error, Postgres itself gives back what the statement held, and is in no state to
+        // be called.
         if !std::thread::panicking() {
             // SAFETY: made by `fetch`, and not dropped yet.
             unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.0) };
@@ -117,8 +119,8 @@ impl Drop for Slot {
     }
 }
 
-/// A `text` as Postgres stores short ones: the length in one byte, and the bytes. (The lowest bit says that it is short,
-/// on machines that are little-endian; on others it is the highest.)
+/// A `text` as Postgres stores short ones: the length in one byte, and the bytes. (The lowest bit
+/// says that it is short, on machines that are little-endian; on others it is the highest.)
 struct ShortText([u8; Self::SIZE]);
 
 impl ShortText {

@@ -1,5 +1,5 @@
-//! One look at a key's row. It asks for no rights on the table: EXECUTE on the functions that come here is what a
-//! caller needs.
+//! One look at a key's row. It asks for no rights on the table: EXECUTE on the functions that come
+//! here is what a caller needs.
 
 use super::catalog::{self, Column, KeyTable};
 use super::index_scan::{self, Slot};
@@ -35,8 +35,9 @@ impl Row {
     fn auth(&self) -> Result<Auth, ErrorReport> {
         let jsonb = self.get(Column::Auth).ok_or_else(|| internal("a key has no auth"))?;
         let mut level = pg_sys::JsonbValue::default();
-        // SAFETY: a jsonb, says the column; nothing is dropped. What is read of it lasts as long as the function call: the
-        // string of a scalar, which most keys have, or the text that JsonbToCString writes, with a zero byte at its end.
+        // SAFETY: a jsonb, says the column; nothing is dropped. What is read of it lasts as long as
+        // the function call: the string of a scalar, which most keys have, or the text that
+        // JsonbToCString writes, with a zero byte at its end.
         let (is_level, bytes) = unsafe {
             ffi::guarded(|| {
                 let jsonb = ffi::pg_detoast_datum(jsonb.cast_mut_ptr()).cast::<pg_sys::Jsonb>();
@@ -58,8 +59,8 @@ impl Row {
     fn allowed_ips(&self) -> Option<Vec<Network>> {
         let inets = self.get(Column::AllowedIps)?;
         let (mut elements, mut nulls, mut count) = (null_mut(), null_mut(), 0);
-        // SAFETY: an inet[], says the column; length and alignment are those of inet in pg_type; nothing is dropped. What
-        // deconstruct_array allocates lasts as long as the function call.
+        // SAFETY: an inet[], says the column; length and alignment are those of inet in pg_type;
+        // nothing is dropped. What deconstruct_array allocates lasts as long as the function call.
         unsafe {
             ffi::guarded(|| {
                 ffi::deconstruct_array(
@@ -93,7 +94,8 @@ impl Row {
         self.get(Column::Tag).map(|tag| tag.value() as u32)
     }
 
-    /// Of this row's key and a verifier, its own or one that renews it. Only a generated key has a tag.
+    /// Of this row's key and a verifier, its own or one that renews it. Only a generated key has a
+    /// tag.
     pub fn proof(&self, mac_key: &MacKey, key: Key<'_>, verifier: &str) -> Proof {
         Proof::new(mac_key, key, verifier, self.tag().is_some())
     }
@@ -102,7 +104,8 @@ impl Row {
         Ok(Answer::new(self.auth()?, self.allowed_ips().as_deref(), address))
     }
 
-    /// Whose key it is, as stored: prefix, name, owner, auth, metadata and tenant. It lasts as long as the row.
+    /// Whose key it is, as stored: prefix, name, owner, auth, metadata and tenant. It lasts as long
+    /// as the row.
     pub fn identity(&self) -> Result<[Option<Datum>; 6], ErrorReport> {
         use Column::{Auth, Metadata, Name, Owner, Prefix, Tenant};
         let columns = [Prefix, Name, Owner, Auth, Metadata, Tenant];
@@ -114,7 +117,8 @@ impl Row {
     }
 
     fn text(&self, column: Column) -> &str {
-        // SAFETY: a text, says the column. It lies in the slot, or, where it was compressed, in the memory of the call.
+        // SAFETY: a text, says the column. It lies in the slot, or, where it was compressed, in the
+        // memory of the call.
         let text = self.get(column).and_then(|text| str::from_utf8(unsafe { stored(text) }).ok());
         text.unwrap_or_default()
     }
@@ -125,10 +129,12 @@ impl Row {
     }
 }
 
-/// The bytes of a value. As a rule they are at hand; only long ones are compressed or stored elsewhere.
+/// The bytes of a value. As a rule they are at hand; only long ones are compressed or stored
+/// elsewhere.
 ///
 /// # Safety
-/// `datum` is of a type of variable length. The bytes last as long as it does, or as the function call.
+/// `datum` is of a type of variable length. The bytes last as long as it does, or as the function
+/// call.
 unsafe fn stored<'a>(datum: Datum) -> &'a [u8] {
     // SAFETY: by the contract above.
     unsafe {

@@ -1,14 +1,14 @@
-//! The snapshot in which a check finds its row: the statement's, unless the table has changed since that was taken. A
-//! statement that names the table locks it first. One that calls us locks it later, and in a table that was rewritten
-//! meanwhile its snapshot sees no row.
+//! The snapshot in which a check finds its row: the statement's, unless the table has changed since
+//! that was taken. A statement that names the table locks it first. One that calls us locks it
+//! later, and in a table that was rewritten meanwhile its snapshot sees no row.
 
 use crate::pg::ffi;
 use pgrx::pg_sys::{self, Snapshot, TimestampTz};
 use std::cell::Cell;
 
 thread_local! {
-    /// A statement's snapshot that is older than what is known of the table, and the start of its transaction: after that,
-    /// another one may have its address.
+    /// A statement's snapshot that is older than what is known of the table, and the start of its
+    /// transaction: after that, another one may have its address.
     static OUTDATED: Cell<Option<(Snapshot, TimestampTz)>> = const { Cell::new(None) };
 }
 
@@ -28,8 +28,8 @@ impl NewerSnapshot {
     }
 
     fn take() -> Self {
-        // SAFETY: inside a statement, so that the transaction has taken its first one: any other may be taken beside parallel
-        // workers, too.
+        // SAFETY: inside a statement, so that the transaction has taken its first one: any other
+        // may be taken beside parallel workers, too.
         unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
         Self
     }
@@ -37,7 +37,8 @@ impl NewerSnapshot {
 
 impl Drop for NewerSnapshot {
     fn drop(&mut self) {
-        // After an error, Postgres itself gives back what the statement held, and is in no state to be called.
+        // After an error, Postgres itself gives back what the statement held, and is in no state to
+        // be called.
         if !std::thread::panicking() {
             // SAFETY: pushed by `take`, and whatever was pushed since is popped.
             unsafe { pg_sys::PopActiveSnapshot() };

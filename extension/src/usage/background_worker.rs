@@ -1,4 +1,5 @@
-//! The worker that stores what was counted in one database, then the hashes that were made anew, and ends.
+//! The worker that stores what was counted in one database, then the hashes that were made anew,
+//! and ends.
 
 #![allow(unsafe_code, reason = "it calls functions of Postgres")]
 
@@ -28,7 +29,8 @@ impl Worker {
             .set_notify_pid(unsafe { pg_sys::MyProcPid });
         let mut worker = pg_sys::BackgroundWorker::from(&builder);
         let mut handle = ptr::null_mut();
-        // SAFETY: both are filled in. The handle is made where the launcher's memory is, outside a transaction.
+        // SAFETY: both are filled in. The handle is made where the launcher's memory is, outside a
+        // transaction.
         let is_started =
             unsafe { pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle) };
         is_started.then(|| Self { database, handle })
@@ -49,14 +51,16 @@ impl Drop for Worker {
     }
 }
 
-/// Whatever the database's own settings are. Its owner, who need not be a superuser, may have set them.
+/// Whatever the database's own settings are. Its owner, who need not be a superuser, may have set
+/// them.
 const SETTINGS: [(&CStr, &CStr); 8] = [
     (c"application_name", c"apikey usage flush"),
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"default_transaction_isolation", c"read committed"),
     // It queues behind nobody who locked the table: the next one tries again.
     (c"lock_timeout", c"1s"),
-    // A crash loses the last counts in any case, and a standby that does not answer must not stop the worker.
+    // A crash loses the last counts in any case, and a standby that does not answer must not stop
+    // the worker.
     (c"synchronous_commit", c"off"),
     // Plans have the values of parameters in them, and some of those are hashes.
     (c"debug_print_parse", c"off"),
@@ -79,7 +83,8 @@ unsafe extern "C-unwind" {
 }
 
 fn connect(database: Oid) {
-    // SAFETY: `die` is the handler that all backends have: it ends the transaction at the next safe point.
+    // SAFETY: `die` is the handler that all backends have: it ends the transaction at the next safe
+    // point.
     unsafe {
         #[cfg(not(feature = "pg18"))]
         pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));

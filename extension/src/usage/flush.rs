@@ -18,8 +18,9 @@ use std::time::Instant;
 /// Rows that one statement writes.
 const CHUNK: usize = 1000;
 
-/// Adds what a slot has beyond what the row has of it, as the view does. Rows that somebody holds are left out, and
-/// left to the next worker. A key that is not there, because it was deleted, has nothing to be stored, and is done.
+/// Adds what a slot has beyond what the row has of it, as the view does. Rows that somebody holds
+/// are left out, and left to the next worker. A key that is not there, because it was deleted, has
+/// nothing to be stored, and is done.
 const STORE: &str = "
     WITH counted AS MATERIALIZED (
         SELECT * FROM unnest($1, $2, $3, $4, $5, $6::inet[]) AS c (prefix, slot, accepted, refused, at, ip)
@@ -60,8 +61,8 @@ const STORE: &str = "
     UNION ALL SELECT c.prefix FROM counted AS c
                WHERE NOT EXISTS (SELECT FROM apikey.key AS k WHERE k.prefix = c.prefix)";
 
-/// In one transaction. If it fails, nothing is lost or counted twice: the counts stay in memory, and the next worker stores
-/// them.
+/// In one transaction. If it fails, nothing is lost or counted twice: the counts stay in memory,
+/// and the next worker stores them.
 pub fn store(memory: UsageMemory) {
     let done = BackgroundWorker::transaction(|| match store_all(memory) {
         Ok(done) => done,
@@ -110,7 +111,8 @@ fn store_chunk(chunk: &[Usage]) -> SpiResult<HashSet<String>> {
     })
 }
 
-/// Two at once could store the counts of one key in the wrong order. Postgres locks no table by this tag.
+/// Two at once could store the counts of one key in the wrong order. Postgres locks no table by
+/// this tag.
 #[allow(unsafe_code, reason = "it calls functions of Postgres")]
 fn be_the_only_one(table: Oid) {
     let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;

@@ -1,6 +1,6 @@
-//! A process that starts, for each database that has counts or renewed hashes to store, a worker that stores them and ends. It is
-//! itself in no database, and so holds back no `DROP DATABASE`; a worker does for as long as it writes. Postgres
-//! does the same with its autovacuum.
+//! A process that starts, for each database that has counts or renewed hashes to store, a worker
+//! that stores them and ends. It is itself in no database, and so holds back no `DROP DATABASE`; a
+//! worker does for as long as it writes. Postgres does the same with its autovacuum.
 
 #![allow(unsafe_code, reason = "it calls functions of Postgres")]
 
@@ -69,8 +69,8 @@ impl Launcher {
         Self { memory, last_round, waiting, running, is_short_of_workers: false }
     }
 
-    /// Until SIGTERM. It wakes up when a round is due, when a worker has ended, when the table is crowded, and
-    /// when the settings are to be read again.
+    /// Until SIGTERM. It wakes up when a round is due, when a worker has ended, when the table is
+    /// crowded, and when the settings are to be read again.
     fn run(&mut self) {
         while BackgroundWorker::wait_latch(Some(self.until_next_round())) {
             if BackgroundWorker::sighup_received() {
@@ -167,7 +167,8 @@ const INVALID: i32 = -2;
 
 fn state(database: Oid) -> State {
     use pg_sys::SysCacheIdentifier::DATABASEOID;
-    // SAFETY: inside a transaction. A row of pg_database begins with these fields, and is valid until released.
+    // SAFETY: inside a transaction. A row of pg_database begins with these fields, and is valid
+    // until released.
     unsafe {
         let row = pg_sys::SearchSysCache1(DATABASEOID as i32, database.into());
         if row.is_null() {

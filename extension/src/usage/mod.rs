@@ -1,9 +1,11 @@
-//! How often each key was accepted and refused, and when and from where last, without a write on the way:
-//! counted in shared memory, seen there at once, and stored in `apikey.usage` from time to time.
+//! How often each key was accepted and refused, and when and from where last, without a write on
+//! the way: counted in shared memory, seen there at once, and stored in `apikey.usage` from time to
+//! time.
 //!
-//! What is stored can be wrong in no order of events. A slot of memory has a number that no other has, and
-//! counts up. A stored row names the slot and how much of its counts it has in it; the view adds the rest,
-//! and storing adds the same rest. Storing once more, or failing to, changes no sum.
+//! What is stored can be wrong in no order of events. A slot of memory has a number that no other
+//! has, and counts up. A stored row names the slot and how much of its counts it has in it; the
+//! view adds the rest, and storing adds the same rest. Storing once more, or failing to, changes no
+//! sum.
 
 mod background_worker;
 mod flush;
@@ -21,7 +23,8 @@ use crate::pg::state::this_database;
 use crate::shmem::usage_memory;
 use apikey_core::{KeyId, Outcome};
 
-/// To be called once for each check of a key that exists. Takes no lock unless the key was not used for long.
+/// To be called once for each check of a key that exists. Takes no lock unless the key was not used
+/// for long.
 pub fn count(prefix: &str, outcome: Outcome) {
     let Some(memory) = usage_memory().filter(|_| gucs::track_usage()) else { return };
     let Some(key) = KeyId::new(this_database(), prefix) else { return };

@@ -5,7 +5,8 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiResult;
 use std::time::Duration;
 
-/// After this long, what is left is left to the next worker: `DROP DATABASE` waits 5 s for those who are connected.
+/// After this long, what is left is left to the next worker: `DROP DATABASE` waits 5 s for those
+/// who are connected.
 pub const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 /// The extension's own table of this name, if it is in this database and has one.

@@ -15,8 +15,9 @@ use pgrx::pg_sys::panic::{CaughtError, CaughtError::PostgresError, ErrorReport};
 use pgrx::prelude::*;
 use std::time::Instant;
 
-/// Compare and set: a row that changed since, or that is revoked, is left alone. What stands beside the hash, such as an
-/// expiry, is not touched. False for a row that somebody holds, which the next worker tries again.
+/// Compare and set: a row that changed since, or that is revoked, is left alone. What stands beside
+/// the hash, such as an expiry, is not touched. False for a row that somebody holds, which the next
+/// worker tries again.
 macro_rules! store {
     ($columns:literal) => {
         concat!(
@@ -62,7 +63,8 @@ fn store_all<'a>(pending: Vec<(Ticket<'a>, Rehash)>) -> Result<Vec<Ticket<'a>>, 
     }
     report_activity(c"storing renewed hashes of API keys");
     let _owner = ActingAsOwner::restricted(owner);
-    // What a constraint or a trigger has to say, it says about the row, and not when all of them are committed.
+    // What a constraint or a trigger has to say, it says about the row, and not when all of them
+    // are committed.
     Spi::connect_mut(|client| client.update("SET CONSTRAINTS ALL IMMEDIATE", None, &[]).map(drop))
         .map_err(internal)?;
     let (mut settled, started) = (Vec::new(), Instant::now());
@@ -102,7 +104,8 @@ fn store_one(Rehash { key, old, new, tag }: &Rehash) -> Result<bool, ErrorReport
     stored.map(|stored| stored == Some(true)).map_err(internal)
 }
 
-/// Once for each hash that was made: it is tried again in every round. That a table is locked passes by itself.
+/// Once for each hash that was made: it is tried again in every round. That a table is locked
+/// passes by itself.
 fn complain(ticket: Ticket<'_>, rehash: &Rehash, why: CaughtError) {
     match why {
         PostgresError(why) if why.sql_error_code() == Code::ERRCODE_LOCK_NOT_AVAILABLE => {}

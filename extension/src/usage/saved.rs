@@ -1,6 +1,6 @@
-//! A server that stops takes what is not stored yet along to its next start, in a file, as Postgres does with
-//! its own statistics. A server that crashes does not: it loses what was counted since the last time that it
-//! was stored.
+//! A server that stops takes what is not stored yet along to its next start, in a file, as Postgres
+//! does with its own statistics. A server that crashes does not: it loses what was counted since
+//! the last time that it was stored.
 
 use crate::error;
 use crate::shmem::{UsageMemory, saved_file::SavedFile};

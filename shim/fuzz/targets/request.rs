@@ -1,5 +1,5 @@
-//! A connection on which any bytes come: the shim answers in legal HTTP, or closes it. Without a Postgres, so that a key
-//! gets as far as the pool, and then a 503.
+//! A connection on which any bytes come: the shim answers in legal HTTP, or closes it. Without a
+//! Postgres, so that a key gets as far as the pool, and then a 503.
 
 #![no_main]
 

@@ -108,8 +108,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     http
 }
 
-/// Beyond these, h2 counts streams that clients reset (CVE-2023-44487) and pieces of headers (CVE-2024-27316), and
-/// hangs up on who overdoes it.
+/// Beyond these, h2 counts streams that clients reset (CVE-2023-44487) and pieces of headers
+/// (CVE-2024-27316), and hangs up on who overdoes it.
 fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
@@ -117,8 +117,8 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
-        // A peer that is gone without a word, or has begun a head and does not end it: it cannot answer meanwhile
-        // (RFC 9113, 4.3).
+        // A peer that is gone without a word, or has begun a head and does not end it: it cannot
+        // answer meanwhile (RFC 9113, 4.3).
         .keep_alive_interval(limits.header_time)
         .keep_alive_timeout(limits.header_time);
     http

@@ -75,7 +75,8 @@ impl Cors {
     }
 }
 
-/// A token (RFC 9110, 5.6.2). `*` is one, and means any header only to browsers that send no credentials.
+/// A token (RFC 9110, 5.6.2). `*` is one, and means any header only to browsers that send no
+/// credentials.
 fn header_name(text: &str) -> Result<&str, String> {
     let is_name = text != "*" && HeaderName::try_from(text).is_ok();
     is_name.then_some(text).ok_or_else(|| {

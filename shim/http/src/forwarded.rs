@@ -1,6 +1,6 @@
-//! The two headers in which proxies say for whom they ask: `X-Forwarded-For`, a list of addresses, and `Forwarded`
-//! (RFC 7239), a list of elements such as `for="[2001:db8::1]:4711";proto=https`. With the first goes
-//! `X-Forwarded-Proto`.
+//! The two headers in which proxies say for whom they ask: `X-Forwarded-For`, a list of addresses,
+//! and `Forwarded` (RFC 7239), a list of elements such as `for="[2001:db8::1]:4711";proto=https`.
+//! With the first goes `X-Forwarded-Proto`.
 //!
 //! Only one of them is read. A proxy that writes the one passes the other on as the client sent it.
 
@@ -28,10 +28,12 @@ impl ForwardedHeader {
         if name == Self::NAMES[1] { Self::Forwarded } else { Self::XForwardedFor }
     }
 
-    /// The hops that are named, from the right: the nearest first. `None` is one that is no address.
+    /// The hops that are named, from the right: the nearest first. `None` is one that is no
+    /// address.
     ///
-    /// Several lines are one list, in order (RFC 9110, 5.3). Commas end an entry even within quotes: no address has
-    /// one, and a quote that a client left open must not swallow what a proxy wrote behind it.
+    /// Several lines are one list, in order (RFC 9110, 5.3). Commas end an entry even within
+    /// quotes: no address has one, and a quote that a client left open must not swallow what a
+    /// proxy wrote behind it.
     pub fn hops(self, headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
         entries(headers, self.name()).map(move |entry| {
             let address = match self {
@@ -88,8 +90,8 @@ fn bracketed(text: &str) -> Option<IpAddr> {
     inner.parse().ok().map(IpAddr::V6)
 }
 
-/// The value of a parameter of an element. `None` where it is not there or there twice, or where the
-/// element is not well-formed.
+/// The value of a parameter of an element. `None` where it is not there or there twice, or where
+/// the element is not well-formed.
 fn parameter<'a>(element: &'a str, wanted: &str) -> Option<&'a str> {
     let mut found = None;
     for pair in element.split(';') {
@@ -265,7 +267,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a client sent before, open quotes included, the proxy's own element is what it is.
+        /// Whatever a client sent before, open quotes included, the proxy's own element is what it
+        /// is.
         #[test]
         fn what_stands_left_changes_nothing(left in "[ -~\t]{0,60}", quoted in any::<bool>()) {
             let own = if quoted { "for=\"[2001:db8::7]:80\";host=\"a\"" } else { "for=192.0.2.7" };

@@ -44,8 +44,8 @@ pub async fn serve<H: Handler>(
     }
 }
 
-/// The stream, who is at its other end, and whether they speak HTTP/2. Unix sockets have no TLS: what
-/// passes there stays on this machine.
+/// The stream, who is at its other end, and whether they speak HTTP/2. Unix sockets have no TLS:
+/// what passes there stays on this machine.
 async fn open<H>(
     context: &Context<H>,
     mut stream: Stream,

@@ -1,5 +1,6 @@
-//! The host that a request names: whether it does so as HTTP wants it, and its name in one spelling. Strict, so that
-//! two programs that look at one request see the same host: nothing is percent-decoded, nothing is repaired.
+//! The host that a request names: whether it does so as HTTP wants it, and its name in one
+//! spelling. Strict, so that two programs that look at one request see the same host: nothing is
+//! percent-decoded, nothing is repaired.
 
 use std::net::Ipv6Addr;
 
@@ -10,8 +11,9 @@ use hyper::{HeaderMap, Request, Uri, Version};
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// RFC 9112, 3.2: one `Host` that is one, without which only HTTP/1.0 goes. RFC 9113, 8.3.1: in HTTP/2 the authority may
-/// stand for it, and may not contradict it. In HTTP/1.1 an absolute target outranks it (RFC 9112, 3.2.2). Neither names a user.
+/// RFC 9112, 3.2: one `Host` that is one, without which only HTTP/1.0 goes. RFC 9113, 8.3.1: in
+/// HTTP/2 the authority may stand for it, and may not contradict it. In HTTP/1.1 an absolute target
+/// outranks it (RFC 9112, 3.2.2). Neither names a user.
 pub fn is_well_named<B>(request: &Request<B>) -> bool {
     let mut lines = request.headers().get_all(HOST).iter();
     let (line, further) = (lines.next(), lines.next());
@@ -44,9 +46,9 @@ fn is_authority(text: &str) -> bool {
     })
 }
 
-/// The authority that a request is for. An absolute request target outranks `Host` (RFC 9112, 3.2.2).
-/// Two `Host` lines name nobody. No other header counts: every client can write X-Forwarded-Host, and
-/// many proxies pass it on.
+/// The authority that a request is for. An absolute request target outranks `Host` (RFC 9112,
+/// 3.2.2). Two `Host` lines name nobody. No other header counts: every client can write
+/// X-Forwarded-Host, and many proxies pass it on.
 pub fn requested<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let mut lines = headers.get_all(HOST).iter();
     let line = lines.next();
@@ -88,7 +90,8 @@ pub fn spelled(host: &str) -> Option<String> {
     (name.len() <= LONGEST_NAME && name.split('.').all(is_label)).then_some(name)
 }
 
-/// A label may have an underscore: no name of the Internet has one, and many of private networks do.
+/// A label may have an underscore: no name of the Internet has one, and many of private networks
+/// do.
 fn is_label(label: &str) -> bool {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(allowed)

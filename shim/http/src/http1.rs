@@ -30,9 +30,10 @@ const LINGER_BYTES: u64 = 256 * 1024;
 
 /// Serves requests until the client leaves, breaks the rules, or has to end.
 ///
-/// hyper has one limit for the head of a request and for the time before it, which is the shorter of
-/// ours. When it is reached and the client has more time, another connection of hyper's goes on with
-/// the socket: that of an idle client, which has nothing else, or of one whose head is on its way.
+/// hyper has one limit for the head of a request and for the time before it, which is the shorter
+/// of ours. When it is reached and the client has more time, another connection of hyper's goes on
+/// with the socket: that of an idle client, which has nothing else, or of one whose head is on its
+/// way.
 pub async fn serve<H: Handler>(context: &Context<H>, stream: Stream, peer: Peer, slot: &Slot) {
     let limits = &context.limits;
     let mut io = Io::new(stream, limits.header_time);
@@ -83,8 +84,8 @@ pub async fn serve<H: Handler>(context: &Context<H>, stream: Stream, peer: Peer,
         }
     };
     let last = problem.map(|problem| context.handler.refuse(peer, problem));
-    // The bound is for all of it: a client that neither reads nor leaves. When another connection wants
-    // the slot, or has it, there is no time.
+    // The bound is for all of it: a client that neither reads nor leaves. When another connection
+    // wants the slot, or has it, there is no time.
     slot.set_idle();
     let hurry = async {
         slot.evicted().await;
@@ -112,8 +113,8 @@ fn unanswered(error: &hyper::Error, held_back: bool, unparsed: &[u8]) -> Option<
     })
 }
 
-/// What is left to a client: for the head that it has begun, maybe together with the request before, or for
-/// a new one. The first head has to be there in time, from the first moment.
+/// What is left to a client: for the head that it has begun, maybe together with the request
+/// before, or for a new one. The first head has to be there in time, from the first moment.
 fn more_time(limits: &Limits, slot: &Slot, io: &Io, unparsed: &[u8]) -> Option<Duration> {
     let waited = slot.waits_for().filter(|_| !io.is_stalled())?;
     let left = match is_beginning(unparsed) {

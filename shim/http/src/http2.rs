@@ -18,8 +18,8 @@ use crate::log_target;
 use crate::peer::Peer;
 use crate::stream::Stream;
 
-/// Serves requests until the client leaves, keeps us waiting for too long, or has to end. The end is announced, and
-/// says which requests will be answered (GOAWAY), so none is lost.
+/// Serves requests until the client leaves, keeps us waiting for too long, or has to end. The end
+/// is announced, and says which requests will be answered (GOAWAY), so none is lost.
 pub async fn serve<H: Handler>(
     context: &Arc<Context<H>>,
     stream: Stream,

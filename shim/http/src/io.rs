@@ -1,6 +1,6 @@
-//! A stream as hyper sees it. It bounds how long a client may refuse to read, knows since when one is
-//! sending a head, and holds back the bare heads with which hyper itself answers what it cannot parse,
-//! so that the client gets a response like all the others.
+//! A stream as hyper sees it. It bounds how long a client may refuse to read, knows since when one
+//! is sending a head, and holds back the bare heads with which hyper itself answers what it cannot
+//! parse, so that the client gets a response like all the others.
 
 use std::future::Future;
 use std::io;
@@ -56,7 +56,8 @@ impl Io {
     }
 }
 
-/// Whether a part of a request is here. Empty lines before a request are no beginning of one (RFC 9112, 2.2).
+/// Whether a part of a request is here. Empty lines before a request are no beginning of one (RFC
+/// 9112, 2.2).
 pub fn is_beginning(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| !b"\r\n".contains(byte))
 }

@@ -1,8 +1,9 @@
 //! A bounded HTTP server for any handler. It knows no key and no Postgres.
 //!
 //! A connection walks one way: [`listen`] accepts it and [`connection_limit`] gives it a slot,
-//! `handshake` reads what comes before HTTP ([`proxy_protocol`], [`tls`]), `http1` or `http2` serves its
-//! requests, each of which the [`context::Handler`] answers. [`server`] begins and ends all of it.
+//! `handshake` reads what comes before HTTP ([`proxy_protocol`], [`tls`]), `http1` or `http2`
+//! serves its requests, each of which the [`context::Handler`] answers. [`server`] begins and ends
+//! all of it.
 //!
 //! Beside that way stands what handlers need: [`problem`] and [`response`], [`host`], [`cors`],
 //! [`request_id`], and the client's address behind [`trusted_proxies`].
@@ -30,8 +31,8 @@ pub mod stream;
 pub mod tls;
 pub mod trusted_proxies;
 
-/// The targets of this crate's log lines, by which a filter tells its parts apart. They belong to the
-/// program's family of names.
+/// The targets of this crate's log lines, by which a filter tells its parts apart. They belong to
+/// the program's family of names.
 pub mod log_target {
     pub const SERVER: &str = "apikey_shim::server";
     pub const CONNECTION: &str = "apikey_shim::connection";

@@ -107,9 +107,9 @@ pub fn listen(address: SocketAddr) -> io::Result<Listener> {
     Ok(Listener { socket: Socket::Tcp(socket.listen(BACKLOG)?), is_passed: false })
 }
 
-/// Binds the socket under another name first, so that it appears with its permissions, and replaces one
-/// that somebody left or still serves, whose clients stay with them. The socket is not removed at the end:
-/// it may be a successor's by then.
+/// Binds the socket under another name first, so that it appears with its permissions, and replaces
+/// one that somebody left or still serves, whose clients stay with them. The socket is not removed
+/// at the end: it may be a successor's by then.
 fn listen_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
         return Err(io::Error::other("there is a file of this name, and it is no socket"));

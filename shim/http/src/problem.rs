@@ -51,8 +51,8 @@ impl Problem {
 
     pub fn response(self) -> Response {
         let Self { status, detail } = self;
-        // By hand, because serde_json took a quarter of all that a refusal cost. Nothing in it needs
-        // an escape: the title is from RFC 9110.
+        // By hand, because serde_json took a quarter of all that a refusal cost. Nothing in it
+        // needs an escape: the title is from RFC 9110.
         let body = format!(
             r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{detail}"}}"#,
             status.canonical_reason().unwrap_or_default(),

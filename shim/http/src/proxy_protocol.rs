@@ -1,5 +1,5 @@
-//! The PROXY protocol, versions 1 and 2 (haproxy's doc/proxy-protocol.txt): what a balancer that passes bytes on says
-//! first, namely whose bytes these are.
+//! The PROXY protocol, versions 1 and 2 (haproxy's doc/proxy-protocol.txt): what a balancer that
+//! passes bytes on says first, namely whose bytes these are.
 
 use std::io;
 use std::net::IpAddr;
@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::peer::Peer;
 
-/// The shortest of all is `PROXY UNKNOWN\r\n`, so this much of one can be read without reading past it.
+/// The shortest of all is `PROXY UNKNOWN\r\n`, so this much of one can be read without reading past
+/// it.
 const START: usize = v2::PROTOCOL_PREFIX.len();
 /// The fixed part of a header of version 2, in bytes.
 const FIXED: usize = START + 4;
@@ -45,7 +46,8 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin), balancer: Peer) -> io::
     })
 }
 
-/// Reads what follows the signature: version and command, family and protocol, and the length of what follows.
+/// Reads what follows the signature: version and command, family and protocol, and the length of
+/// what follows.
 async fn read_rest(stream: &mut (impl AsyncRead + Unpin), header: &mut Vec<u8>) -> io::Result<()> {
     header.resize(FIXED, 0);
     stream.read_exact(&mut header[START..]).await?;

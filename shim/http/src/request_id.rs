@@ -1,4 +1,5 @@
-//! The name of one request, under which the proxy's log and ours are found together: `X-Request-Id`.
+//! The name of one request, under which the proxy's log and ours are found together:
+//! `X-Request-Id`.
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
@@ -8,8 +9,8 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// In bytes. What proxies make has 20 to 70.
 const LONGEST: usize = 128;
 
-/// Letters, digits and `-_:+/=~`, which says what UUIDs, hexadecimal, base64 and HAProxy's format need. No full stop: a key has
-/// one, and what stands here is logged.
+/// Letters, digits and `-_:+/=~`, which says what UUIDs, hexadecimal, base64 and HAProxy's format
+/// need. No full stop: a key has one, and what stands here is logged.
 #[derive(Clone, Debug)]
 pub struct RequestId(HeaderValue);
 

@@ -56,7 +56,8 @@ impl<H: Handler> Server<H> {
     }
 }
 
-/// Whoever is connected at the end and not accepted yet is still served, where the socket is ours alone.
+/// Whoever is connected at the end and not accepted yet is still served, where the socket is ours
+/// alone.
 async fn accept_until<H: Handler>(
     context: Arc<Context<H>>,
     listener: Listener,

@@ -26,7 +26,8 @@ impl ServerTls {
         Ok(Self { certificate, key, config })
     }
 
-    /// Reads the files again, for connections that come from now on. What cannot be used changes nothing.
+    /// Reads the files again, for connections that come from now on. What cannot be used changes
+    /// nothing.
     pub fn reload(&self) -> Result<(), String> {
         let config = config(&self.certificate, &self.key)?;
         *self.config.write() = config;

@@ -14,8 +14,8 @@ use crate::tls;
 /// What tokio-postgres assumes for `keepalives_idle`.
 const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// How long one of several servers may take: enough for a handshake with TLS over a hundred miles, and
-/// little enough that a dead server is left within a second.
+/// How long one of several servers may take: enough for a handshake with TLS over a hundred miles,
+/// and little enough that a dead server is left within a second.
 const OF_SEVERAL: Duration = Duration::from_millis(500);
 
 /// What the string does not say.
@@ -99,7 +99,8 @@ fn session(config: &mut Config, options: &Options) {
     if config.get_application_name().is_none() {
         config.application_name(options.application_name);
     }
-    // What was sent and is not even acknowledged after this time has been given up by the request that sent it.
+    // What was sent and is not even acknowledged after this time has been given up by the request
+    // that sent it.
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(options.request_timeout);
     }

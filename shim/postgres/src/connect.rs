@@ -1,5 +1,6 @@
-//! Opens connections to Postgres: to the first of the servers that answers in time and is what is wanted. And
-//! finds out whether a server is still alive, so that its connections are left for another one's.
+//! Opens connections to Postgres: to the first of the servers that answers in time and is what is
+//! wanted. And finds out whether a server is still alive, so that its connections are left for
+//! another one's.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -25,8 +26,8 @@ use crate::monitor;
 use crate::pooler_probe::Probe;
 use crate::session_attrs::Wanted;
 
-/// A server that has not answered for so long may be dead. Together with `connect_timeout`, three quarters
-/// of a second by default.
+/// A server that has not answered for so long may be dead. Together with `connect_timeout`, three
+/// quarters of a second by default.
 const DOUBT: Duration = Duration::from_millis(250);
 
 /// How servers are connected to.
@@ -143,9 +144,9 @@ impl Connector {
         }
     }
 
-    /// Runs beside a question, and never returns. Where there is another server to go to, one that takes
-    /// long to answer is asked for a sign of life: a new connection. If there is none in time, all its
-    /// connections are ended.
+    /// Runs beside a question, and never returns. Where there is another server to go to, one that
+    /// takes long to answer is asked for a sign of life: a new connection. If there is none in
+    /// time, all its connections are ended.
     pub async fn watch_over(&self, connection: &Connection) -> Infallible {
         if self.hosts.len() == 1 {
             return pending().await;

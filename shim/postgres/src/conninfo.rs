@@ -1,5 +1,5 @@
-//! What tokio-postgres refuses of a libpq connection string, which it parses otherwise: some of `sslmode`,
-//! `sslrootcert` and `target_session_attrs` are taken out before it sees the string.
+//! What tokio-postgres refuses of a libpq connection string, which it parses otherwise: some of
+//! `sslmode`, `sslrootcert` and `target_session_attrs` are taken out before it sees the string.
 //!
 //! No message from here repeats a value: a misquoted string may have its password anywhere.
 

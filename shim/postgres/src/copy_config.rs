@@ -1,10 +1,11 @@
-//! Copies of a `Config` without some of it: a `Config` can be added to, and nothing taken out of it.
+//! Copies of a `Config` without some of it: a `Config` can be added to, and nothing taken out of
+//! it.
 
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// Another `Config` with what concerns the way to any of the servers: neither which ones there are, nor
-/// who comes, nor what a session gets.
+/// Another `Config` with what concerns the way to any of the servers: neither which ones there are,
+/// nor who comes, nor what a session gets.
 pub fn copy_config(of: &Config) -> Config {
     let mut config = Config::new();
     config

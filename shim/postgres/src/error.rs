@@ -50,15 +50,15 @@ pub fn ends_session(error: &Error) -> bool {
     error.as_db_error().is_none_or(|error| ["FATAL", "PANIC"].contains(&error.severity()))
 }
 
-/// Whether a prepared statement is not there, or another one of its name is: a pooler has changed the
-/// session under us.
+/// Whether a prepared statement is not there, or another one of its name is: a pooler has changed
+/// the session under us.
 pub fn is_of_swapped_session(error: &Error) -> bool {
     let swaps = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT];
     error.code().is_some_and(|code| swaps.contains(code))
 }
 
-/// Whether the connection was of the past: closed by a restart of the server, or its session was swapped.
-/// A new connection may well get an answer.
+/// Whether the connection was of the past: closed by a restart of the server, or its session was
+/// swapped. A new connection may well get an answer.
 pub fn is_stale(error: &Error) -> bool {
     match error.code() {
         Some(_) => ends_session(error) || is_of_swapped_session(error),

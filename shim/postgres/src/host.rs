@@ -142,8 +142,8 @@ impl Host {
     }
 }
 
-/// What cannot be part of a host's name is not shown: in a string that was misquoted it is part of the
-/// password.
+/// What cannot be part of a host's name is not shown: in a string that was misquoted it is part of
+/// the password.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.name {

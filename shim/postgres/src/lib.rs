@@ -1,10 +1,10 @@
-//! One connection to the right one of several Postgres servers, by a libpq connection string. It knows
-//! nothing of keys, and keeps no pool.
+//! One connection to the right one of several Postgres servers, by a libpq connection string. It
+//! knows nothing of keys, and keeps no pool.
 //!
 //! `conninfo` takes out of the string what tokio-postgres reads otherwise, and [`config`] makes a
-//! [`connect::Connector`] of it. That one asks the `hosts` in turn, by `tls`; `pooler_probe` asks a new
-//! session what it is, `session_attrs` says whether it will do, and `monitor` looks that it stays so.
-//! [`error`] says why none would do.
+//! [`connect::Connector`] of it. That one asks the `hosts` in turn, by `tls`; `pooler_probe` asks a
+//! new session what it is, `session_attrs` says whether it will do, and `monitor` looks that it
+//! stays so. [`error`] says why none would do.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,10 @@
-//! The first words on a new connection: is this a session of our own or a pooler's, and what kind of server is it?
+//! The first words on a new connection: is this a session of our own or a pooler's, and what kind
+//! of server is it?
 //!
-//! A pooler in transaction mode (pgbouncer, say) hands each statement to a session that others use as well. What is
-//! prepared or set in one session is not there in the next, or is somebody else's of the same name. So whoever connects
-//! gives the session a mark, in the startup packet's `options`: a direct connection has it, and a session of the pooler's
-//! has none or another one.
+//! A pooler in transaction mode (pgbouncer, say) hands each statement to a session that others use
+//! as well. What is prepared or set in one session is not there in the next, or is somebody else's
+//! of the same name. So whoever connects gives the session a mark, in the startup packet's
+//! `options`: a direct connection has it, and a session of the pooler's has none or another one.
 
 use std::time::Duration;
 
@@ -32,8 +33,9 @@ impl Probe {
         Self { mark: rand::random(), statement_timeout }
     }
 
-    /// The server gives up a statement when we do, and finds no object of anybody's own in place of one of Postgres's,
-    /// whatever path the role or the database was given. The last option wins, so one's own come last.
+    /// The server gives up a statement when we do, and finds no object of anybody's own in place of
+    /// one of Postgres's, whatever path the role or the database was given. The last option wins,
+    /// so one's own come last.
     pub fn options(&self, own: Option<&str>) -> String {
         let Self { mark, statement_timeout } = self;
         let own = own.unwrap_or_default();

@@ -1,5 +1,5 @@
-//! libpq's `target_session_attrs`: which of the servers that a connection string names will do (PostgreSQL manual,
-//! "Database Connection Control Functions").
+//! libpq's `target_session_attrs`: which of the servers that a connection string names will do
+//! (PostgreSQL manual, "Database Connection Control Functions").
 
 use tokio_postgres::{Connection, Socket};
 
@@ -60,8 +60,8 @@ impl Wanted {
 }
 
 impl Attributes {
-    /// What the server has reported last. It does so of its own accord, at the latest with the next answer
-    /// after a change; a pooler does not.
+    /// What the server has reported last. It does so of its own accord, at the latest with the next
+    /// answer after a change; a pooler does not.
     pub fn reported<T>(connection: &Connection<Socket, T>) -> Option<Self>
     where
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,

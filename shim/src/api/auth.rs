@@ -1,5 +1,5 @@
-//! `GET /auth`: may this request pass? For proxies that ask before they pass it on. Where the database
-//! answered, that is a 200, a 401 or a 403: nginx makes a 500 of anything else.
+//! `GET /auth`: may this request pass? For proxies that ask before they pass it on. Where the
+//! database answered, that is a 200, a 401 or a 403: nginx makes a 500 of anything else.
 
 use apikey_http::problem::Problem;
 use apikey_http::response::{Response, no_body};

@@ -1,5 +1,6 @@
-//! Where a request may carry its key: `Authorization: Api-Key KEY`, `Authorization: Bearer KEY`
-//! or `X-Api-Key: KEY`; or one header that a setting names. Anything else, and anything ambiguous, is no key.
+//! Where a request may carry its key: `Authorization: Api-Key KEY`, `Authorization: Bearer KEY` or
+//! `X-Api-Key: KEY`; or one header that a setting names. Anything else, and anything ambiguous, is
+//! no key.
 
 use apikey_format::Key;
 use hyper::HeaderMap;
@@ -10,10 +11,12 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// In bytes. A key that was made here has 41, one that moved in from Django up to 137.
 const LONGEST_KEY: usize = 256;
 
-/// In a log. Of a text with less behind its full stop, what is before that may be what somebody keeps secret.
+/// In a log. Of a text with less behind its full stop, what is before that may be what somebody
+/// keeps secret.
 const SHORTEST_LOGGED: usize = 16;
 
-/// Headers that mean something else, to HTTP or to this shim; `x-forwarded-…`, `x-apikey-…` and the like as well.
+/// Headers that mean something else, to HTTP or to this shim; `x-forwarded-…`, `x-apikey-…` and the
+/// like as well.
 const TAKEN: [&str; 10] = [
     "connection",
     "content-length",
@@ -92,7 +95,8 @@ fn well_formed(key: &str) -> Option<&str> {
     plausible.then_some(key)
 }
 
-/// The public half, for a log, of a text that looks like a key. Of any other text nobody knows what is secret.
+/// The public half, for a log, of a text that looks like a key. Of any other text nobody knows what
+/// is secret.
 pub fn prefix(key: &str) -> Option<&str> {
     let (prefix, secret) = Key::parse(key)?.halves();
     (secret.len() >= SHORTEST_LOGGED).then_some(prefix)

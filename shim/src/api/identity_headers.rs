@@ -1,5 +1,5 @@
-//! Whose key it is, in headers for a proxy to pass on. All are always there, so that a proxy that copies them
-//! overwrites whatever a client sent under these names.
+//! Whose key it is, in headers for a proxy to pass on. All are always there, so that a proxy that
+//! copies them overwrites whatever a client sent under these names.
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue, InvalidHeaderValue};
@@ -7,8 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::keys::decision::Identity;
 
-/// A name may be any text. What is encoded (RFC 3986) is all but its unreserved characters and the `@`, so that the
-/// value means the same to whoever splits at commas, trims blanks, takes `+` for one, or quotes.
+/// A name may be any text. What is encoded (RFC 3986) is all but its unreserved characters and the
+/// `@`, so that the value means the same to whoever splits at commas, trims blanks, takes `+` for
+/// one, or quotes.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
@@ -29,8 +30,8 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// The same JSON in ASCII: other characters stand in strings alone, where each may be written as `\u…`
-/// (RFC 8259, 7). Postgres writes control characters so.
+/// The same JSON in ASCII: other characters stand in strings alone, where each may be written as
+/// `\u…` (RFC 8259, 7). Postgres writes control characters so.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {

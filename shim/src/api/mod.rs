@@ -1,5 +1,6 @@
-//! What clients ask, and what they are answered. A request goes through the [`router`]; what it says of a
-//! key is read once ([`key_request`]), and becomes the question of a handler: `keytest` or `auth`.
+//! What clients ask, and what they are answered. A request goes through the [`router`]; what it
+//! says of a key is read once ([`key_request`]), and becomes the question of a handler: `keytest`
+//! or `auth`.
 
 mod auth;
 pub mod credentials;

@@ -98,8 +98,8 @@ impl Handler for App {
     }
 }
 
-/// Ignores the body of a request, if there is one; hyper closes the connection rather than read much of
-/// it.
+/// Ignores the body of a request, if there is one; hyper closes the connection rather than read
+/// much of it.
 async fn respond<B>(app: &App, peer: Peer, request: &Request<B>) -> Response {
     let route = match host::is_well_named(request) {
         true => Route::of(request.uri().path()),

@@ -1,7 +1,8 @@
-//! Which scope a request of `/auth` needs: `?scope=NAME`, `X-Apikey-Scope: NAME`, or any key that is valid.
+//! Which scope a request of `/auth` needs: `?scope=NAME`, `X-Apikey-Scope: NAME`, or any key that
+//! is valid.
 //!
-//! Whoever writes either can only ask for more. Where several are named, all have to be the same one, so that a client
-//! who slips in a second one behind the proxy's back is refused.
+//! Whoever writes either can only ask for more. Where several are named, all have to be the same
+//! one, so that a client who slips in a second one behind the proxy's back is refused.
 
 use apikey_format::is_scope;
 use hyper::header::HeaderName;

@@ -8,7 +8,8 @@ use clap::Args;
 #[derive(Args)]
 pub struct AdminArguments {
     /// Address and port of the admin page, where people manage keys in a browser; off without this.
-    /// It speaks plain HTTP: keep it on loopback, or behind a proxy that speaks TLS, or give --admin-tls
+    /// It speaks plain HTTP: keep it on loopback, or behind a proxy that speaks TLS, or give
+    /// --admin-tls
     #[arg(
         long,
         env = "APIKEY_ADMIN_LISTEN",
@@ -21,8 +22,8 @@ pub struct AdminArguments {
     #[arg(long, env = "APIKEY_ADMIN_TLS", help_heading = "Admin page")]
     pub admin_tls: bool,
 
-    /// Names by which browsers reach the admin page, beside localhost, 127.0.0.1, [::1] and the address
-    /// of --admin-listen, separated by commas. A request for another one gets a 421
+    /// Names by which browsers reach the admin page, beside localhost, 127.0.0.1, [::1] and the
+    /// address of --admin-listen, separated by commas. A request for another one gets a 421
     #[arg(long, env = "APIKEY_ADMIN_HOST", value_name = "HOSTS", help_heading = "Admin page")]
     pub admin_host: Vec<String>,
 
@@ -36,8 +37,8 @@ pub struct AdminArguments {
           help_heading = "Admin page", default_value = "8h", value_parser = session_time)]
     pub admin_session_total: Duration,
 
-    /// How often the role and the password of a session are checked against Postgres again, unseen; a
-    /// session that fails ends
+    /// How often the role and the password of a session are checked against Postgres again, unseen;
+    /// a session that fails ends
     #[arg(long, env = "APIKEY_ADMIN_RECHECK", value_name = "DURATION",
           help_heading = "Admin page", default_value = "1m", value_parser = recheck)]
     pub admin_recheck: Duration,

@@ -39,8 +39,8 @@ pub struct Arguments {
           default_value = "0660", value_parser = socket_mode)]
     pub socket_mode: u32,
 
-    /// File with the certificate and those that it depends on, in PEM form: ports then speak TLS, with
-    /// HTTP/1.1 and HTTP/2. SIGHUP reads it again
+    /// File with the certificate and those that it depends on, in PEM form: ports then speak TLS,
+    /// with HTTP/1.1 and HTTP/2. SIGHUP reads it again
     #[arg(long, env = "APIKEY_TLS_CERTIFICATE", value_name = "PATH", help_heading = "Listening")]
     pub tls_certificate: Option<PathBuf>,
 
@@ -48,9 +48,9 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_TLS_KEY", value_name = "PATH", help_heading = "Listening")]
     pub tls_key: Option<PathBuf>,
 
-    /// TCP balancers that tell the client's address by the PROXY protocol, version 1 or 2: addresses or
-    /// networks, separated by commas, or unix. Their connections must begin with its header; nobody
-    /// else's may
+    /// TCP balancers that tell the client's address by the PROXY protocol, version 1 or 2:
+    /// addresses or networks, separated by commas, or unix. Their connections must begin with its
+    /// header; nobody else's may
     #[arg(
         long,
         env = "APIKEY_PROXY_PROTOCOL",
@@ -65,8 +65,8 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_TRUSTED_PROXY", value_name = "NETWORKS", help_heading = "HTTP")]
     pub trusted_proxy: Vec<String>,
 
-    /// The header in which those proxies name the client. The other one is ignored, since they pass it
-    /// on as the client sent it
+    /// The header in which those proxies name the client. The other one is ignored, since they pass
+    /// it on as the client sent it
     #[arg(
         long,
         env = "APIKEY_FORWARDED_HEADER",
@@ -77,8 +77,8 @@ pub struct Arguments {
     )]
     pub forwarded_header: String,
 
-    /// The header that carries the key, alone and without a scheme, such as Api-Key. Authorization is
-    /// then ignored. Without this, the key is in Authorization or X-Api-Key
+    /// The header that carries the key, alone and without a scheme, such as Api-Key. Authorization
+    /// is then ignored. Without this, the key is in Authorization or X-Api-Key
     #[arg(long, env = "APIKEY_KEY_HEADER", value_name = "HEADER", help_heading = "HTTP")]
     pub key_header: Option<String>,
 
@@ -87,8 +87,8 @@ pub struct Arguments {
     #[arg(long, env = "APIKEY_CORS_ORIGIN", value_name = "ORIGINS", help_heading = "HTTP")]
     pub cors_origin: Vec<String>,
 
-    /// Headers that those pages may send beside Authorization, X-Api-Key, Content-Type and X-Request-Id,
-    /// such as traceparent, separated by commas
+    /// Headers that those pages may send beside Authorization, X-Api-Key, Content-Type and
+    /// X-Request-Id, such as traceparent, separated by commas
     #[arg(long, env = "APIKEY_CORS_HEADER", value_name = "NAMES", help_heading = "HTTP")]
     pub cors_header: Vec<String>,
 
@@ -102,8 +102,8 @@ pub struct Arguments {
     )]
     pub realm: String,
 
-    /// The tenant whose keys are valid. Without this and --tenant-by-host, only keys that belong to no
-    /// tenant are valid
+    /// The tenant whose keys are valid. Without this and --tenant-by-host, only keys that belong to
+    /// no tenant are valid
     #[arg(long, env = "APIKEY_TENANT", value_name = "NAME", help_heading = "Tenants")]
     pub tenant: Option<String>,
 
@@ -117,8 +117,8 @@ pub struct Arguments {
     )]
     pub tenant_by_host: Vec<String>,
 
-    /// Where Postgres is, as libpq writes it: postgresql://user@host:5432/db?sslmode=verify-full
-    /// or "host=/run/postgresql user=… dbname=…". Its role has to be a member of apikey_checker, which
+    /// Where Postgres is, as libpq writes it: postgresql://user@host:5432/db?sslmode=verify-full or
+    /// "host=/run/postgresql user=… dbname=…". Its role has to be a member of apikey_checker, which
     /// deploy/roles.sql creates, and needs nothing else
     #[arg(long, env = "APIKEY_DATABASE", value_name = "URL", help_heading = "Database")]
     pub database: String,
@@ -137,9 +137,9 @@ pub struct Arguments {
           default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_size: u32,
 
-    /// How long each address of a server may take to accept a session, before the next one is tried.
-    /// Without this, connect_timeout of --database counts, or else 500ms if that names several servers,
-    /// or --request-timeout
+    /// How long each address of a server may take to accept a session, before the next one is
+    /// tried. Without this, connect_timeout of --database counts, or else 500ms if that names
+    /// several servers, or --request-timeout
     #[arg(long, env = "APIKEY_CONNECT_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
           value_parser = duration)]
     pub connect_timeout: Option<Duration>,
@@ -165,8 +165,8 @@ pub struct Arguments {
           default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
 
-    /// How long a client may stay silent between two requests. A proxy that keeps connections should keep
-    /// them for a shorter time
+    /// How long a client may stay silent between two requests. A proxy that keeps connections
+    /// should keep them for a shorter time
     #[arg(long, env = "APIKEY_IDLE_TIMEOUT", value_name = "DURATION", help_heading = "Limits",
           default_value = "75s", value_parser = duration)]
     pub idle_timeout: Duration,
@@ -191,8 +191,8 @@ pub struct Arguments {
     #[command(flatten)]
     pub admin: AdminArguments,
 
-    /// What to log on standard error: off, error, warn, info, debug or trace; also of a part alone, as in
-    /// warn,apikey_shim::connection=debug
+    /// What to log on standard error: off, error, warn, info, debug or trace; also of a part alone,
+    /// as in warn,apikey_shim::connection=debug
     #[arg(
         long,
         env = "APIKEY_LOG",

@@ -1,5 +1,5 @@
-//! Makes everything that the server needs of its arguments, all of it valid. Each refusal is one sentence
-//! that names the setting.
+//! Makes everything that the server needs of its arguments, all of it valid. Each refusal is one
+//! sentence that names the setting.
 
 #[cfg(feature = "admin")]
 mod admin_args;
@@ -117,7 +117,8 @@ fn items(values: &[String]) -> impl Iterator<Item = &str> {
     items.map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// What the shim itself reads of a page's request, and `Content-Type`, which many clients always send.
+/// What the shim itself reads of a page's request, and `Content-Type`, which many clients always
+/// send.
 const OWN_HEADERS: [&str; 4] = ["Authorization", "X-Api-Key", "Content-Type", "X-Request-Id"];
 
 fn cors(arguments: &Arguments, key_header: &KeyHeader) -> Result<Cors, Invalid> {

@@ -1,20 +1,20 @@
-//! Which requests share a round trip to Postgres, and when their batch is dispatched. A round trip costs
-//! both sides as much as several checks of keys, so requests wait for each other where that takes next to
-//! no time.
+//! Which requests share a round trip to Postgres, and when their batch is dispatched. A round trip
+//! costs both sides as much as several checks of keys, so requests wait for each other where that
+//! takes next to no time.
 //!
-//! It is Nagle's rule (RFC 896) with batches for packets. While no batch is out, a request is dispatched at
-//! once, alone if it is alone. While one is out, those that arrive wait for its return and then leave
-//! together; a full batch does not wait. A batch that is out for long (it opens a connection, it hashes a
-//! key that is new, the server is far) tells nothing about the next one, so while there is such a *slow*
-//! one nobody is held back. Those who then wait, because all connections are in use, are spread over all
-//! of them.
+//! It is Nagle's rule (RFC 896) with batches for packets. While no batch is out, a request is
+//! dispatched at once, alone if it is alone. While one is out, those that arrive wait for its
+//! return and then leave together; a full batch does not wait. A batch that is out for long (it
+//! opens a connection, it hashes a key that is new, the server is far) tells nothing about the next
+//! one, so while there is such a *slow* one nobody is held back. Those who then wait, because all
+//! connections are in use, are spread over all of them.
 //!
 //! No clock and no I/O here: `client` says what has happened, and is told what to dispatch.
 
 use std::collections::VecDeque;
 
-/// Requests in one batch, at most. With 16 of them the round trip itself is a small part of the cost
-/// already, and each waits for all.
+/// Requests in one batch, at most. With 16 of them the round trip itself is a small part of the
+/// cost already, and each waits for all.
 const FULL: usize = 16;
 
 pub struct Queue<T> {
@@ -50,8 +50,8 @@ impl<T> Queue<T> {
         Some(ticket)
     }
 
-    /// The next batch, if one is due; to be called after each of the other functions, until it gives
-    /// nothing. The batch's end has to be told.
+    /// The next batch, if one is due; to be called after each of the other functions, until it
+    /// gives nothing. The batch's end has to be told.
     pub fn dispatch(&mut self) -> Option<Vec<T>> {
         if self.waiting.is_empty() || self.fresh + self.slow >= self.connections {
             return None;
@@ -84,7 +84,8 @@ impl<T> Queue<T> {
         *batches -= 1;
     }
 
-    /// False if its batch has been dispatched. All who joined earlier leave, too: they have waited for longer.
+    /// False if its batch has been dispatched. All who joined earlier leave, too: they have waited
+    /// for longer.
     pub fn give_up(&mut self, Ticket(place): Ticket) -> bool {
         let Some(ahead) = place.checked_sub(self.left) else {
             return false;

@@ -1,5 +1,6 @@
-//! One question to Postgres: `apikey_check` or `apikey_authorize`, within a bounded time. First at once, in the company of
-//! others; and once more, alone and with a permit for that, if only a slow hash can tell.
+//! One question to Postgres: `apikey_check` or `apikey_authorize`, within a bounded time. First at
+//! once, in the company of others; and once more, alone and with a permit for that, if only a slow
+//! hash can tell.
 
 use std::slice;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use super::query::{Pace, Question};
 use super::slow_hash::{Entry, Role, SlowHashes, TooMany};
 use super::stats::Stats;
 
-/// A batch that is out for longer holds nobody back. One takes a fraction of a millisecond, and more if
-/// the kernel gives the processor to others meanwhile, or if a hash is renewed, which takes about twice this.
+/// A batch that is out for longer holds nobody back. One takes a fraction of a millisecond, and
+/// more if the kernel gives the processor to others meanwhile, or if a hash is renewed, which takes
+/// about twice this.
 const SLOW: Duration = Duration::from_millis(10);
 
 pub struct Client {

@@ -51,7 +51,8 @@ pub enum Unavailable {
     Busy,
     /// So many wait for one that another is not let in.
     QueueFull,
-    /// So many secrets of this prefix wait for a slow hash that another is not let in, or did not come to it.
+    /// So many secrets of this prefix wait for a slow hash that another is not let in, or did not
+    /// come to it.
     Hashing(String),
     Pool(PoolError<ConnectError>),
     Query(Error),
@@ -77,8 +78,8 @@ impl Unavailable {
         }
     }
 
-    /// Postgres says that what it was asked cannot be done, which may be about a part of it. Not if it ran
-    /// out of time: parts take no less.
+    /// Postgres says that what it was asked cannot be done, which may be about a part of it. Not if
+    /// it ran out of time: parts take no less.
     pub fn is_of_a_statement(&self) -> bool {
         match self {
             Self::Lacking(_) => true,
@@ -90,7 +91,8 @@ impl Unavailable {
         }
     }
 
-    /// It may be that what was found of the extension is not there any more, or that there is more by now.
+    /// It may be that what was found of the extension is not there any more, or that there is more
+    /// by now.
     pub fn may_be_of_members(&self) -> bool {
         match self {
             Self::Lacking(_) => true,
@@ -107,7 +109,8 @@ impl Unavailable {
         }
     }
 
-    /// The connection was of the past, or was ended as soon as it was there. A new one may well get an answer.
+    /// The connection was of the past, or was ended as soon as it was there. A new one may well get
+    /// an answer.
     pub fn is_stale(&self) -> bool {
         match self {
             Self::Query(error) => is_stale(error),

@@ -1,13 +1,14 @@
-//! What of the extension our role may call. The extension says itself which functions are its own, and each is called
-//! by its full name: no other function answers for it, whatever its name is and wherever it stands.
+//! What of the extension our role may call. The extension says itself which functions are its own,
+//! and each is called by its full name: no other function answers for it, whatever its name is and
+//! wherever it stands.
 
 use apikey_postgres::safe_query;
 use tokio_postgres::{Client, Error, SimpleQueryRow};
 
 use super::query::{Asked, Pace, Question, Statement};
 
-/// One row for each of them, and one without a name if there is none. In `guard` it says how to see, by the time of a
-/// call, that the name still leads to the function that was found.
+/// One row for each of them, and one without a name if there is none. In `guard` it says how to
+/// see, by the time of a call, that the name still leads to the function that was found.
 pub const FIND: &str = "
 SELECT f.proname, f.pronargs, f.call, f.guard
   FROM pg_extension AS e
@@ -28,8 +29,9 @@ SELECT f.proname, f.pronargs, f.call, f.guard
             GROUP BY p.oid, n.oid) AS f ON true
  WHERE e.extname = 'apikey'";
 
-/// The ways to ask, the best first: in the schema apikey, nobody but the extension's owner can create a function that makes
-/// a call ambiguous. The others are for a role that may execute no more than these, and for version 0.3.0.
+/// The ways to ask, the best first: in the schema apikey, nobody but the extension's owner can
+/// create a function that makes a call ambiguous. The others are for a role that may execute no
+/// more than these, and for version 0.3.0.
 const CHECKS: [(&str, &str); 2] = [("check_key", "3"), ("apikey_check", "3")];
 const CHECK_AT_ONCE: (&str, &str) = ("check_key_at_once", "3");
 const CHECK_WITHOUT_TENANT: (&str, &str) = ("apikey_check", "2");

@@ -1,6 +1,7 @@
-//! Asking Postgres about keys. A [`query::Question`] goes to [`client`], which puts it into a [`batch`] or,
-//! if only a slow hash can tell, has it wait in [`slow_hash`]; [`pool`] has the sessions with what of the
-//! extension each may call ([`members`]). Back comes a row or a [`decision`], or an [`error`].
+//! Asking Postgres about keys. A [`query::Question`] goes to [`client`], which puts it into a
+//! [`batch`] or, if only a slow hash can tell, has it wait in [`slow_hash`]; [`pool`] has the
+//! sessions with what of the extension each may call ([`members`]). Back comes a row or a
+//! [`decision`], or an [`error`].
 
 pub mod batch;
 pub mod client;

@@ -18,8 +18,8 @@ use super::query::{Asked, Pace, Parameters, Question, Statement};
 use super::session::{Session, Sessions};
 use super::stats::{self, Stats};
 
-/// Connections that somebody ends before they have answered, one after the other: somebody who ends all of them every few
-/// milliseconds, on a busy machine, meets that many hardly ever.
+/// Connections that somebody ends before they have answered, one after the other: somebody who ends
+/// all of them every few milliseconds, on a busy machine, meets that many hardly ever.
 const SHORT_LIVED: usize = 32;
 
 pub struct SessionPool {
@@ -64,8 +64,9 @@ impl SessionPool {
         if questions.is_empty() {
             return Ok(Vec::new());
         }
-        // Asking twice is harmless: a check changes nothing. A server that ends one session often ends
-        // all, and each attempt takes one of them out of the pool; and then it may end new ones, too.
+        // Asking twice is harmless: a check changes nothing. A server that ends one session often
+        // ends all, and each attempt takes one of them out of the pool; and then it may end new
+        // ones, too.
         for _ in 0..self.pool.status().max_size + SHORT_LIVED {
             match self.ask_once(questions, pace).await {
                 Err(error) if error.is_stale() => {
@@ -102,7 +103,8 @@ impl SessionPool {
     }
 }
 
-/// Once more, where something else is found than before, if what was found of the extension may have changed since.
+/// Once more, where something else is found than before, if what was found of the extension may
+/// have changed since.
 async fn query(
     session: &Session,
     questions: &[Arc<Question>],
@@ -127,7 +129,8 @@ async fn query_by(
     let is_check = |question: &&Question| matches!(question.asked, Asked::Check);
     let questions = || questions.iter().map(Arc::as_ref);
     let (checks, others): (Vec<_>, Vec<_>) = questions().partition(is_check);
-    // Both to their end, also when one fails: an answer that nobody waits for stays on the connection.
+    // Both to their end, also when one fails: an answer that nobody waits for stays on the
+    // connection.
     let (checked, authorized) =
         tokio::join!(run(session, members, &checks, pace), run(session, members, &others, pace));
     let (mut checked, mut authorized) = (checked?.into_iter(), authorized?.into_iter());

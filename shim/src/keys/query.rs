@@ -1,12 +1,13 @@
-//! What Postgres is asked about keys: the functions, each called once a row by one statement for many keys. Which functions
-//! there are is in `members`.
+//! What Postgres is asked about keys: the functions, each called once a row by one statement for
+//! many keys. Which functions there are is in `members`.
 
 use std::net::IpAddr;
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
-/// About a key: where it came from, and the tenant whose key it has to be. Without `Debug`: a key is a secret.
+/// About a key: where it came from, and the tenant whose key it has to be. Without `Debug`: a key
+/// is a secret.
 pub struct Question {
     pub key: String,
     pub client: Option<IpAddr>,
@@ -15,7 +16,8 @@ pub struct Question {
     pub asked: Asked,
 }
 
-/// What is asked. Each has a statement of its own, since a role may have the right to one function alone.
+/// What is asked. Each has a statement of its own, since a role may have the right to one function
+/// alone.
 pub enum Asked {
     /// What `apikey_check` says: one column.
     Check,
@@ -39,8 +41,9 @@ pub struct Statement {
 
 const TYPES: [Type; 4] = [Type::TEXT_ARRAY, Type::INET_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY];
 
-// Each row is one call, whatever becomes of the others, and the rows come in the order of the questions; there are none
-// if the guard is false. Every name has its schema: through a pooler, the session's path is anybody's.
+// Each row is one call, whatever becomes of the others, and the rows come in the order of the
+// questions; there are none if the guard is false. Every name has its schema: through a pooler, the
+// session's path is anybody's.
 impl Statement {
     pub fn check(call: &str, guard: &str) -> Self {
         let text = format!(

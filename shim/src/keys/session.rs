@@ -27,8 +27,8 @@ impl Manager for Sessions {
         Ok(Session { connection, members: Mutex::new(Arc::new(Members::of(&rows))) })
     }
 
-    /// Asks nothing: a connection that is known to be closed is replaced, and one that closes under a
-    /// question is asked again.
+    /// Asks nothing: a connection that is known to be closed is replaced, and one that closes under
+    /// a question is asked again.
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectError> {
         match session.is_closed() {
             true => Err(RecycleError::message("closed")),

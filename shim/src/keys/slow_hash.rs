@@ -1,6 +1,6 @@
-//! Questions that take a slow hash have permits of their own, so that they never hold what others need. A
-//! prefix has one of them at a time, for which its secrets wait, a few of them; and a wrong secret earns it a
-//! rest, since hashing takes the processors that others need.
+//! Questions that take a slow hash have permits of their own, so that they never hold what others
+//! need. A prefix has one of them at a time, for which its secrets wait, a few of them; and a wrong
+//! secret earns it a rest, since hashing takes the processors that others need.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,12 @@ use tokio::sync::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// Different secrets of a prefix, of which one at most is right: the one that is asked about, and those that wait.
+/// Different secrets of a prefix, of which one at most is right: the one that is asked about, and
+/// those that wait.
 const SECRETS: usize = 4;
 
-/// After a wrong secret its prefix rests for so many times what that took, which leaves it a fifth of one processor.
+/// After a wrong secret its prefix rests for so many times what that took, which leaves it a fifth
+/// of one processor.
 const REST: u32 = 4;
 
 /// What it took may have been waiting for others.
@@ -37,7 +39,8 @@ struct Prefix {
 pub enum Role {
     /// To ask, in its turn.
     First(Entry),
-    /// Somebody asks about the same key. Once he has his answer, a right one needs no hash any more.
+    /// Somebody asks about the same key. Once he has his answer, a right one needs no hash any
+    /// more.
     Companion(End),
 }
 

@@ -1,11 +1,11 @@
-//! What the extension has counted on its side, from the view `apikey_stats`: numbers of the Postgres server, whichever
-//! shim or application asked.
+//! What the extension has counted on its side, from the view `apikey_stats`: numbers of the
+//! Postgres server, whichever shim or application asked.
 
 use apikey_postgres::safe_query;
 use tokio_postgres::{Client, Error};
 
-/// The view's name, if there is one and our role may read it, which Postgres asks of the function in it, too. To find
-/// that out by trying would leave an error in the server's log each time.
+/// The view's name, if there is one and our role may read it, which Postgres asks of the function
+/// in it, too. To find that out by trying would leave an error in the server's log each time.
 const FIND: &str = "
 SELECT format('%I.%I', s.nspname, v.relname)
   FROM pg_extension AS e
@@ -23,7 +23,8 @@ SELECT format('%I.%I', s.nspname, v.relname)
 /// Name and value of each row.
 pub struct Stats(pub Vec<(String, i64)>);
 
-/// `None` if there is nothing that our role may read. Without prepared statements, since there may be a pooler in between.
+/// `None` if there is nothing that our role may read. Without prepared statements, since there may
+/// be a pooler in between.
 pub async fn read(client: &Client) -> Result<Option<Stats>, Error> {
     let found = safe_query::rows(client, FIND).await?;
     let Some(view) = found.first().and_then(|row| row.get(0)) else {

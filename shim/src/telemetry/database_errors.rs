@@ -1,5 +1,5 @@
-//! Warnings that an outage cannot turn into a flood: of each kind of failure the first is written at once, and what
-//! follows is counted, in one line a second.
+//! Warnings that an outage cannot turn into a flood: of each kind of failure the first is written
+//! at once, and what follows is counted, in one line a second.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

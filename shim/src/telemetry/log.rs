@@ -41,8 +41,9 @@ const TARGETS: &[&str] = &[
     apikey_http::log_target::SERVER,
 ];
 
-/// Levels, and levels for some targets, as `warn,apikey_shim::connection=debug`: what is not named has the default, so that
-/// nothing is silenced but by `off`. Lines of requests only where they are asked for, by the flag or by name.
+/// Levels, and levels for some targets, as `warn,apikey_shim::connection=debug`: what is not named
+/// has the default, so that nothing is silenced but by `off`. Lines of requests only where they are
+/// asked for, by the flag or by name.
 pub fn filter(directives: &str, with_requests: bool) -> Result<Targets, String> {
     let requests = if with_requests { LevelFilter::INFO } else { LevelFilter::OFF };
     let mut filter = Targets::new().with_default(LevelFilter::INFO);
@@ -82,7 +83,8 @@ fn target(name: &str) -> Result<&str, String> {
     Err(format!("nothing is logged by {name:?}; there are {}", TARGETS.join(", ")))
 }
 
-/// A thread of its own writes: whoever reads standard error may be slow, and then lines are lost, not requests held up.
+/// A thread of its own writes: whoever reads standard error may be slow, and then lines are lost,
+/// not requests held up.
 pub fn start(filter: Targets, format: LogFormat) -> Result<Log, SetGlobalDefaultError> {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING_LINES)
@@ -102,9 +104,9 @@ pub fn start(filter: Targets, format: LogFormat) -> Result<Log, SetGlobalDefault
             .with_writer(writer)
             .boxed(),
     };
-    // Our own events alone: at level trace, other crates write what passes through them. Set by hand and not with
-    // `init`, which would also collect the records of the `log` crate: at level debug, tokio-postgres writes the
-    // parameters of every statement there, keys in clear.
+    // Our own events alone: at level trace, other crates write what passes through them. Set by
+    // hand and not with `init`, which would also collect the records of the `log` crate: at level
+    // debug, tokio-postgres writes the parameters of every statement there, keys in clear.
     let ours = filter_fn(|event| event.target().starts_with("apikey_shim"));
     set_global_default(Registry::default().with(lines).with(ours).with(filter))?;
     Ok(Log { _guard: guard, lost })
@@ -186,8 +188,8 @@ mod tests {
         }
     }
 
-    /// A line without would be filtered by its module's path, or be silent. The program's own target
-    /// is the path of `lib`.
+    /// A line without would be filtered by its module's path, or be silent. The program's own
+    /// target is the path of `lib`.
     #[test]
     fn each_line_names_its_target() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,5 +1,5 @@
-//! What the shim counts, in Prometheus's terms. Each label has a fixed set of values: nothing that a client sends
-//! makes a new series.
+//! What the shim counts, in Prometheus's terms. Each label has a fixed set of values: nothing that
+//! a client sends makes a new series.
 
 use std::fmt::Debug;
 use std::sync::atomic::Ordering;
@@ -18,8 +18,8 @@ use crate::keys::client::Usage;
 use crate::keys::error::Kind;
 use crate::keys::refusal::Refusal;
 
-/// In seconds. The check of a known key takes a fraction of a millisecond, the first one of a key some 20 ms; the
-/// limits on waiting are by default 1 s and 5 s.
+/// In seconds. The check of a known key takes a fraction of a millisecond, the first one of a key
+/// some 20 ms; the limits on waiting are by default 1 s and 5 s.
 const BUCKETS: [f64; 14] =
     [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 

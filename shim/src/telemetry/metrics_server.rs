@@ -29,7 +29,8 @@ use crate::keys::stats::Stats;
 
 /// Prometheus gives up after 10 s by default.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long what is asked of Postgres may take. The rest of the metrics is most wanted when it is away.
+/// How long what is asked of Postgres may take. The rest of the metrics is most wanted when it is
+/// away.
 const STATS_TIMEOUT: Duration = Duration::from_secs(1);
 
 const LIMITS: Limits = Limits {

@@ -11,8 +11,8 @@ use tracing::info;
 use super::log_target;
 use super::metrics::Metrics;
 
-/// What the line says of a request: never its path as it was sent, nor its method, since somebody may
-/// have put a key into either.
+/// What the line says of a request: never its path as it was sent, nor its method, since somebody
+/// may have put a key into either.
 pub struct Request<'a> {
     pub id: RequestId,
     pub route: &'static str,

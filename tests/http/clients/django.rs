@@ -41,8 +41,8 @@ fn keys_from_django_go_on_working() {
     }
 }
 
-/// Of any shape, in a header of its own, with somebody else's `Authorization` beside it: as `tests/django/generators.py` has
-/// Django itself say that they pass.
+/// Of any shape, in a header of its own, with somebody else's `Authorization` beside it: as
+/// `tests/django/generators.py` has Django itself say that they pass.
 #[test]
 fn holders_keep_their_header_and_their_key_of_another_shape() {
     let mut database = Database::new();
@@ -83,7 +83,8 @@ fn holders_keep_their_header_and_their_key_of_another_shape() {
     }
 }
 
-/// The names that are in use elsewhere, in any case and over HTTP/1.1 as in Kong, Django and others.
+/// The names that are in use elsewhere, in any case and over HTTP/1.1 as in Kong, Django and
+/// others.
 #[test]
 fn the_header_of_the_key_is_a_setting() {
     let mut database = Database::new();

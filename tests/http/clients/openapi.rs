@@ -1,4 +1,5 @@
-//! The description at `/openapi.json`, held against the running shim by schemathesis, and made into a client.
+//! The description at `/openapi.json`, held against the running shim by schemathesis, and made into
+//! a client.
 
 use apikey_tests::{Database, Output, Shim, from_test_script, program, run};
 use serde_json::{Value, json};
@@ -64,7 +65,8 @@ fn a_wrong_description_is_noticed() {
     }
 }
 
-/// The client that openapi-python-client makes of it: each operation is a method, by its own name, that gets the answer.
+/// The client that openapi-python-client makes of it: each operation is a method, by its own name,
+/// that gets the answer.
 #[test]
 fn a_generated_client_gets_the_answers() {
     let mut database = Database::new();

@@ -1,5 +1,5 @@
-//! The owner of the database, who is no superuser and has no right of ours, would answer for us. What comes is the true
-//! answer, or a 503; and nothing of his is run.
+//! The owner of the database, who is no superuser and has no right of ours, would answer for us.
+//! What comes is the true answer, or a 503; and nothing of his is run.
 
 use apikey_tests::{Answer, Database, Login, Pgbouncer, Shim, Traps, one, refused, wrong_secret};
 
@@ -72,7 +72,8 @@ struct Town {
 /// What the shim may execute.
 enum Rights {
     Full,
-    /// The functions that people call, as a role of version 0.3.0 may, or of somebody who grants by hand.
+    /// The functions that people call, as a role of version 0.3.0 may, or of somebody who grants by
+    /// hand.
     Public,
 }
 
@@ -201,14 +202,16 @@ fn nor_behind_a_pooler() {
     nothing_helps(&Rights::Full, true);
 }
 
-/// There, a function of his own of the same name makes calls ambiguous: an error, which says what to do.
+/// There, a function of his own of the same name makes calls ambiguous: an error, which says what
+/// to do.
 #[test]
 fn nor_where_the_role_may_execute_the_public_functions_alone() {
     nothing_helps(&Rights::Public, false);
     nothing_helps(&Rights::Public, true);
 }
 
-/// The schema of the extension is his, so that he can drop it with all that is in it, and make another one that looks like it.
+/// The schema of the extension is his, so that he can drop it with all that is in it, and make
+/// another one that looks like it.
 #[test]
 fn what_stands_in_the_place_of_the_extension_is_not_asked() {
     for pooled in [false, true] {

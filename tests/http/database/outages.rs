@@ -88,7 +88,8 @@ fn a_table_that_is_locked() {
     let mut locking = database.superuser();
     locking.batch_execute("BEGIN; LOCK TABLE apikey.key").unwrap();
     std::thread::scope(|scope| {
-        // The pool's two connections are asked about 16 each, at most, and the others wait for one in vain.
+        // The pool's two connections are asked about 16 each, at most, and the others wait for one
+        // in vain.
         let asking: Vec<_> = (0..40).map(|_| scope.spawn(|| shim.ask(&key))).collect();
         for asked in asking {
             assert_unavailable(&asked.join().unwrap());

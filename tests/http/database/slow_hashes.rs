@@ -1,4 +1,5 @@
-//! Questions that take a slow hash hold nothing that others need, and one prefix has its share and no more.
+//! Questions that take a slow hash hold nothing that others need, and one prefix has its share and
+//! no more.
 
 use apikey_tests::{
     Answer, Cluster, Database, Samples, Shim, eventually, one, signal, stat, wrong_secret,
@@ -96,7 +97,8 @@ fn they_hold_up_nobody_and_a_prefix_has_its_share() {
             assert!(answer.header("retry-after").is_some());
         }
     }
-    // Another prefix has the other place, and the next one waits for a place; any number with the same key share it.
+    // Another prefix has the other place, and the next one waits for a place; any number with the
+    // same key share it.
     let mut good: Vec<_> = (0..20).map(|_| shim.ask_later(keytest, &new)).collect();
     until_slow(&shim, 2.0, 3.0);
     good.push(shim.ask_later("/auth", &newer));

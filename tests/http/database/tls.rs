@@ -3,8 +3,8 @@
 use apikey_tests::{Cluster, Database, Shim, one};
 use std::path::{Path, PathBuf};
 
-/// An authority, and a certificate for `localhost` that it signed: made by the server itself, in its data
-/// directory, so that it owns the private key.
+/// An authority, and a certificate for `localhost` that it signed: made by the server itself, in
+/// its data directory, so that it owns the private key.
 const MAKE_CERTIFICATES: &str = r"COPY (SELECT) TO PROGRAM $$
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=test authority' -keyout ca.key -out ca.crt &&
     openssl req -newkey rsa:2048 -nodes -subj '/CN=localhost' -keyout server.key -out server.csr &&

@@ -1,4 +1,5 @@
-//! Requests that share a round trip to Postgres. Each gets its own answer, and nobody else's trouble.
+//! Requests that share a round trip to Postgres. Each gets its own answer, and nobody else's
+//! trouble.
 
 use apikey_tests::{Answer, Cluster, Database, Login, Shim, one, prove};
 use postgres::Client;
@@ -49,7 +50,8 @@ fn logged_checker(database: &mut Database) -> Login {
     login
 }
 
-/// For each statement of the shim that asked about at least one of the keys, about how many of them.
+/// For each statement of the shim that asked about at least one of the keys, about how many of
+/// them.
 pub fn trips(database: &Database, keys: &[&str]) -> Vec<usize> {
     let log = database.cluster.log();
     let parameters = log.lines().filter(|line| line.contains("arameters: $1 = '{"));

@@ -94,7 +94,8 @@ fn live_and_ready() {
         assert_eq!(answer.status(), 200, "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
-    // The server is there, and the role may no longer ask. What to run is for whoever set it up, and for nobody else.
+    // The server is there, and the role may no longer ask. What to run is for whoever set it up,
+    // and for nobody else.
     let mut client = database.superuser();
     let revoke = format!("DROP OWNED BY {}_checker", database.name);
     for (change, advice) in
@@ -112,7 +113,8 @@ fn live_and_ready() {
     }
 }
 
-/// By what is a member of the extension; and a role that may execute the functions that people call, and no others, is served.
+/// By what is a member of the extension; and a role that may execute the functions that people
+/// call, and no others, is served.
 #[test]
 fn the_functions_are_found() {
     use apikey_tests::Cluster;

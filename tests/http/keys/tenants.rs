@@ -202,7 +202,8 @@ fn without_a_setting_only_keys_without_a_tenant_are_valid() {
     }
 }
 
-/// Each function serves requests and `/ready` by itself, but for the one that knows no tenant where there are tenants.
+/// Each function serves requests and `/ready` by itself, but for the one that knows no tenant where
+/// there are tenants.
 #[test]
 fn one_function_is_enough() {
     let mut database = Database::new();

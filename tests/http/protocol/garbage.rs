@@ -1,6 +1,8 @@
-//! Very many requests that are no good ones: the shim neither panics nor grows, and whatever it answers is legal HTTP.
+//! Very many requests that are no good ones: the shim neither panics nor grows, and whatever it
+//! answers is legal HTTP.
 //!
-//! `GARBAGE_REQUESTS` says how many (100,000), `GARBAGE_SEED` which; a failure prints the seed and the bytes.
+//! `GARBAGE_REQUESTS` says how many (100,000), `GARBAGE_SEED` which; a failure prints the seed and
+//! the bytes.
 
 mod answers;
 mod requests;
@@ -15,7 +17,8 @@ const EXPECTED: [u16; 9] = [200, 204, 400, 401, 403, 404, 405, 414, 431];
 
 const CLIENTS: u64 = 4;
 
-/// In kB. A million requests were seen to add 16 to 68; a leak of 30 bytes for each of 80,000 is more than this.
+/// In kB. A million requests were seen to add 16 to 68; a leak of 30 bytes for each of 80,000 is
+/// more than this.
 const GROWTH: u64 = 2 * 1024;
 
 /// Connections to Postgres, by default.

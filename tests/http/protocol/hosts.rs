@@ -1,4 +1,5 @@
-//! Requests have one host (RFC 9112, 3.2, and RFC 9113, 8.3.1), whatever is asked and whether or not there are tenants.
+//! Requests have one host (RFC 9112, 3.2, and RFC 9113, 8.3.1), whatever is asked and whether or
+//! not there are tenants.
 
 use crate::protocol::http2::{Http2, REQUEST};
 use apikey_tests::{Answer, Certificate, Database, Shim};
@@ -57,7 +58,8 @@ fn a_request_without_a_host_or_with_two_is_none() {
     Answer::read(stream).assert_problem(400);
 }
 
-/// The first byte of the header that answers is its status, by HPACK's static table (RFC 7541, appendix A).
+/// The first byte of the header that answers is its status, by HPACK's static table (RFC 7541,
+/// appendix A).
 const OK: u8 = 0x88;
 const BAD_REQUEST: u8 = 0x8c;
 

@@ -1,4 +1,5 @@
-//! HTTP/2 by the frame (RFC 9113), through openssl: what no client would send, or when it would not.
+//! HTTP/2 by the frame (RFC 9113), through openssl: what no client would send, or when it would
+//! not.
 
 use apikey_tests::{Shim, program};
 use std::io::{Read, Write};
@@ -63,7 +64,8 @@ impl Http2 {
         self.frame(CONTINUATION, END_HEADERS, stream, &literal(fields));
     }
 
-    /// The head of the answer, when it has come to its end. Whether the client is there is answered meanwhile.
+    /// The head of the answer, when it has come to its end. Whether the client is there is answered
+    /// meanwhile.
     pub fn answer(&mut self, stream: u32) -> Vec<u8> {
         let mut header = Vec::new();
         loop {

@@ -1,4 +1,5 @@
-//! How long a connection may be kept without a request, and how long a request may take to be sent on it.
+//! How long a connection may be kept without a request, and how long a request may take to be sent
+//! on it.
 
 use crate::protocol::http2::{Http2, REQUEST};
 use apikey_tests::{Answer, Certificate, Database, Shim};
@@ -55,7 +56,8 @@ fn an_idle_connection_is_closed_in_its_own_time() {
     }
 }
 
-/// Begun together with the request before, at once, or after a while; it would have an hour to be silent.
+/// Begun together with the request before, at once, or after a while; it would have an hour to be
+/// silent.
 #[test]
 fn a_head_that_is_begun_has_its_own_time() {
     let mut database = Database::new();

@@ -1,5 +1,5 @@
-//! Requests that servers disagree about. Whatever one of them means, the next one on the connection is read where it
-//! begins, or not at all.
+//! Requests that servers disagree about. Whatever one of them means, the next one on the connection
+//! is read where it begins, or not at all.
 
 use apikey_tests::{Answer, Database, Shim};
 use std::io::{Read, Write};

@@ -125,7 +125,8 @@ fn sockets_that_are_missing_or_unexpected_are_errors() {
     assert_eq!(child.wait().unwrap().code(), Some(69));
 }
 
-/// As systemd itself judges them: no mistakes, and next to nothing left that the service could do to the system.
+/// As systemd itself judges them: no mistakes, and next to nothing left that the service could do
+/// to the system.
 #[test]
 fn the_unit_files_are_sound_and_hardened() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A new process takes over from an old one while clients ask on, and none of their requests is lost.
+//! A new process takes over from an old one while clients ask on, and none of their requests is
+//! lost.
 
 use crate::running::asking::Asking;
 use apikey_tests::{Answer, Certificate, Database, Shim, from_test_script, program, run};
@@ -73,8 +74,8 @@ impl Supervised {
     }
 }
 
-/// The old one ends before the new one starts, as `systemctl restart` has it: clients wait in the socket, which is
-/// systemd's.
+/// The old one ends before the new one starts, as `systemctl restart` has it: clients wait in the
+/// socket, which is systemd's.
 #[test]
 fn a_hundred_times_on_a_socket_of_systemds() {
     let mut database = Database::new();
@@ -86,7 +87,8 @@ fn a_hundred_times_on_a_socket_of_systemds() {
     shim.end();
 }
 
-/// Many requests are in flight on each connection, and the end of one says which of them are still answered (GOAWAY).
+/// Many requests are in flight on each connection, and the end of one says which of them are still
+/// answered (GOAWAY).
 #[test]
 fn with_http2_on_a_socket_of_systemds() {
     let mut database = Database::new();

@@ -65,7 +65,8 @@ fn neither_the_shims_log_nor_the_servers_has_the_key() {
         .unwrap();
 }
 
-/// By other names of a level, by an empty variable as a template leaves it, and by a filter of a part alone.
+/// By other names of a level, by an empty variable as a template leaves it, and by a filter of a
+/// part alone.
 #[test]
 fn a_filter_leaves_warnings_in() {
     let login = apikey_tests::Cluster::shared().superuser();

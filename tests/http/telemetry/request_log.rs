@@ -206,7 +206,8 @@ fn failures(shim: &Shim) -> Vec<Value> {
     lines(shim).into_iter().filter(is_failure).collect()
 }
 
-/// Standard error is a pipe that nobody reads, full after some hundred lines; 8192 wait, and the others are lost.
+/// Standard error is a pipe that nobody reads, full after some hundred lines; 8192 wait, and the
+/// others are lost.
 #[test]
 fn a_reader_that_stands_still_holds_up_nobody() {
     let (address, metrics) = (free_address(), free_address());

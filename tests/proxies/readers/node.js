@@ -1,4 +1,5 @@
-// A service that reads paths as many on Node do: by WHATWG's URL, then decoded, as far as that is UTF-8, in any case.
+// A service that reads paths as many on Node do: by WHATWG's URL, then decoded, as far as that is
+// UTF-8, in any case.
 const http = require("node:http");
 
 function resource(target) {

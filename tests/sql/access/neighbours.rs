@@ -1,9 +1,10 @@
-//! Whoever may create functions where ours are, or set what a session begins with, changes no answer of ours: it is the
-//! true one, or an error.
+//! Whoever may create functions where ours are, or set what a session begins with, changes no
+//! answer of ours: it is the true one, or an error.
 
 use apikey_tests::{Cluster, Database, one, refused};
 
-/// A function of ours, one of another's that makes its calls ambiguous, and a question with its answer. KEY is a good key.
+/// A function of ours, one of another's that makes its calls ambiguous, and a question with its
+/// answer. KEY is a good key.
 const FUNCTIONS: &[(&str, &str, &str)] = &[
     (
         "apikey_check(key text, ip inet, x int DEFAULT 0)",
@@ -54,7 +55,8 @@ fn another(signature: &str) -> String {
     )
 }
 
-/// Each answers as before while all others have a neighbour, so that none calls another by a name that is not unique.
+/// Each answers as before while all others have a neighbour, so that none calls another by a name
+/// that is not unique.
 #[test]
 fn functions_of_the_same_names_lead_no_function_of_ours_astray() {
     for (own, question, answer) in FUNCTIONS {
@@ -72,7 +74,8 @@ fn functions_of_the_same_names_lead_no_function_of_ours_astray() {
     }
 }
 
-/// By its own name, a call that is not unique is an error; in a schema where nobody else creates any, there is no such call.
+/// By its own name, a call that is not unique is an error; in a schema where nobody else creates
+/// any, there is no such call.
 #[test]
 fn a_call_that_is_not_unique_is_an_error_and_in_a_schema_of_its_own_there_is_none() {
     let (shared, own) = (Database::new(), Database::without_extension(Cluster::shared()));

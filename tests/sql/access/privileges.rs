@@ -185,7 +185,8 @@ fn functions_that_run_with_the_owners_rights_pin_their_search_path() {
     assert_eq!(loose.as_deref(), Some("23 functions, loose: none"));
 }
 
-/// The checker puts objects of its own, which say yes to everything, before those that a check needs.
+/// The checker puts objects of its own, which say yes to everything, before those that a check
+/// needs.
 #[test]
 fn a_checker_cannot_slip_its_own_objects_into_a_check() {
     let mut database = Database::new();

@@ -58,7 +58,8 @@ fn the_identity_ends_with_the_transaction() {
         assert_eq!(seen(&mut transaction), ADAS, "{end}");
         transaction.batch_execute(end).unwrap();
         assert_eq!(seen(&mut transaction), NOBODYS, "{end}");
-        // What AND CHAIN began is ended here; after the others there is nothing to end but a warning.
+        // What AND CHAIN began is ended here; after the others there is nothing to end but a
+        // warning.
         transaction.rollback().unwrap();
         assert_eq!(seen_outside(&mut client), NOBODYS, "{end}");
     }

@@ -1,4 +1,5 @@
-//! No more slow hashes run at once than `apikey.max_concurrent_hashes` allows: the others wait, and can be stopped.
+//! No more slow hashes run at once than `apikey.max_concurrent_hashes` allows: the others wait, and
+//! can be stopped.
 
 use apikey_tests::{
     Cluster, Database, eventually, from_test_script, one, program, refused, run, stat, wrong_secret,
@@ -48,7 +49,8 @@ impl Running {
     }
 }
 
-/// A backend that stands still in the middle of a hash: the one turn is taken for as long as the test wants.
+/// A backend that stands still in the middle of a hash: the one turn is taken for as long as the
+/// test wants.
 struct Holder(i32);
 
 impl Holder {
@@ -78,8 +80,8 @@ fn hold(database: &Database) -> (Holder, Running) {
     (holder, running.unwrap())
 }
 
-/// Until just these wait for their turn, as `pg_stat_activity` tells it. (Before 17, background workers wait for
-/// something of that name, too.)
+/// Until just these wait for their turn, as `pg_stat_activity` tells it. (Before 17, background
+/// workers wait for something of that name, too.)
 fn until_waiting(client: &mut Client, waiting: &[&Running]) {
     let sql = "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity
                 WHERE backend_type = 'client backend' AND wait_event_type = 'Extension' AND wait_event = CASE

@@ -114,7 +114,8 @@ fn a_stored_cost_out_of_bounds_is_not_paid() {
     }
 }
 
-/// A backend that gets no more memory: an allocation that failed in Rust would end the whole server.
+/// A backend that gets no more memory: an allocation that failed in Rust would end the whole
+/// server.
 #[test]
 fn memory_that_cannot_be_had_is_an_error() {
     let database = Database::new();

@@ -1,5 +1,5 @@
-//! What is remembered is that a key matches its hash: for all connections, and for a generated key beyond a restart. What
-//! is never remembered is that a key is valid.
+//! What is remembered is that a key matches its hash: for all connections, and for a generated key
+//! beyond a restart. What is never remembered is that a key is valid.
 
 use apikey_tests::{
     Cluster, Database, eventually, is_valid, one, program, run, stat, wrong_secret,
@@ -169,7 +169,8 @@ fn a_prepared_check_answers_from_the_row_each_time() {
     assert_eq!(answers(&mut own), [Some(false); 2]);
     own.batch_execute("UPDATE apikey.key SET allowed_ips = NULL").unwrap();
     assert_eq!(answers(&mut own), valid);
-    // What is not committed is seen by its own transaction alone, and by nobody when it is taken back.
+    // What is not committed is seen by its own transaction alone, and by nobody when it is taken
+    // back.
     for end in ["UPDATE apikey.key SET revoked_at = now()", "DELETE FROM apikey.key"] {
         own.batch_execute(&format!("BEGIN; {end}")).unwrap();
         assert_eq!(answers(&mut own), [None, Some(true)], "{end}");
@@ -183,7 +184,8 @@ fn a_prepared_check_answers_from_the_row_each_time() {
     assert_eq!(answers(&mut own), [None; 2]);
 }
 
-/// There is room for 1024 proofs, but only in the places where they belong: four of them in each of 256.
+/// There is room for 1024 proofs, but only in the places where they belong: four of them in each of
+/// 256.
 #[test]
 fn a_full_table_gives_up_old_proofs_and_every_key_stays_valid() {
     let database = alone(&["apikey.proof_cache_size = '16kB'"]);
@@ -286,7 +288,8 @@ fn a_file_that_is_not_whole_is_ignored_and_the_log_says_so() {
     assert_eq!(hashes(&database, || assert!(is_valid(&mut database.superuser(), &key))), 0);
 }
 
-/// What shared memory had is lost, or is not to be trusted: all that this may cost is a hash per key.
+/// What shared memory had is lost, or is not to be trusted: all that this may cost is a hash per
+/// key.
 #[test]
 fn after_a_crash_or_an_immediate_shutdown_keys_are_checked() {
     let database = alone(&["apikey.max_concurrent_hashes = 1"]);

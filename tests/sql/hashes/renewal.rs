@@ -1,4 +1,5 @@
-//! A hash of another kind or cost than is set is replaced after a good check, and no check writes it.
+//! A hash of another kind or cost than is set is replaced after a good check, and no check writes
+//! it.
 
 use crate::records::usage::wait_for_stored;
 use crate::records::usage_worker::reload_with;
@@ -41,7 +42,8 @@ fn alone(setting: &str) -> Database {
     Database::in_cluster(Cluster::preloaded(&[setting]))
 }
 
-/// Until a worker has begun after this, and has ended: it stores uses first, and one runs at a time.
+/// Until a worker has begun after this, and has ended: it stores uses first, and one runs at a
+/// time.
 fn wait_for_a_worker(client: &mut Client, key: &str) {
     for _ in 0..2 {
         is_valid(client, key);
@@ -146,7 +148,8 @@ fn a_key_that_is_not_valid_is_not_renewed() {
     assert_eq!(stat(&mut client, "hashes"), before);
 }
 
-/// A trigger fails as a full disk does, or as somebody wants it who has a reason, at once or at the commit.
+/// A trigger fails as a full disk does, or as somebody wants it who has a reason, at once or at the
+/// commit.
 #[test]
 fn a_hash_that_cannot_be_stored_costs_one_hash_and_nobody_an_error() {
     let database = alone(EVERY_SECOND);
@@ -311,7 +314,8 @@ fn no_plan_shows_a_hash() {
     }
 }
 
-/// As it is while the worker stores it: a revocation that comes in between waits for a moment, and holds.
+/// As it is while the worker stores it: a revocation that comes in between waits for a moment, and
+/// holds.
 #[test]
 fn a_revocation_during_a_renewal_is_not_lost() {
     let database = Database::new();

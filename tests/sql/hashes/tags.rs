@@ -1,5 +1,5 @@
-//! The tag of a generated key, by which a wrong secret is refused without the slow hash. A secret that a person may have
-//! chosen has none.
+//! The tag of a generated key, by which a wrong secret is refused without the slow hash. A secret
+//! that a person may have chosen has none.
 
 use apikey_core::{Argon2Params, Block, hash, tag};
 use apikey_format::Key;
@@ -119,7 +119,8 @@ fn keys_from_elsewhere_have_no_tag_also_when_their_hash_was_renewed() {
     assert_eq!(is_its_tag(&mut client, &rotated), Some(true));
 }
 
-/// It would refuse nothing but let somebody test guesses at a secret that Django's users may have chosen.
+/// It would refuse nothing but let somebody test guesses at a secret that Django's users may have
+/// chosen.
 #[test]
 fn a_hash_of_django_takes_no_tag() {
     let database = Database::new();

@@ -56,8 +56,8 @@ fn permissions(client: &mut Client, schema: &str, rights: &[&str], others: &str)
         .unwrap();
 }
 
-/// A key of a venue; `extra` is `column = value, …` of the table of rights. The id has a hash that was
-/// renewed since, as after an upgrade of Django's package.
+/// A key of a venue; `extra` is `column = value, …` of the table of rights. The id has a hash that
+/// was renewed since, as after an upgrade of Django's package.
 fn key(client: &mut Client, schema: &str, prefix: &str, name: &str, extra: &str) {
     orphan(client, schema, prefix, name);
     let (columns, values): (Vec<_>, Vec<_>) =

@@ -1,7 +1,8 @@
 //! The hand-written declarations in `sql/` are those that pgrx would make for the Rust functions.
 //!
-//! pgrx leaves what it knows of each function in a section of the library. The statements that it would
-//! write from that are run in a schema beside the installed ones, and the two catalogs are compared.
+//! pgrx leaves what it knows of each function in a section of the library. The statements that it
+//! would write from that are run in a schema beside the installed ones, and the two catalogs are
+//! compared.
 
 use apikey_tests::{Database, from_test_script, one};
 use object::{Object, ObjectSection};
@@ -9,8 +10,8 @@ use pgrx_sql_entity_graph::section::{decode_entities, is_schema_section_name};
 use pgrx_sql_entity_graph::{ControlFile, PgrxSql, SqlGraphEntity};
 use std::path::PathBuf;
 
-/// Functions in C whose declaration has no counterpart that is the same in all that Rust decides. Not their names: one
-/// function of the library may have several in SQL.
+/// Functions in C whose declaration has no counterpart that is the same in all that Rust decides.
+/// Not their names: one function of the library may have several in SQL.
 const DIFFERENCES: &str = "
     WITH c_function AS (
         SELECT pronamespace = 'declared'::regnamespace AS declared,

@@ -1,11 +1,13 @@
-//! The commands that the pages of docs/ show, typed into real programs, and the answers that they show.
+//! The commands that the pages of docs/ show, typed into real programs, and the answers that they
+//! show.
 //!
-//! A page is read from top to bottom. A block of `sh` is run by sh, in the root of the checkout, and must
-//! succeed. A block of `sql` is typed into psql, one session per page, in the database `shop`. A block of
-//! `text` is what the block before it answered, whole; a block without one must not answer with an error.
+//! A page is read from top to bottom. A block of `sh` is run by sh, in the root of the checkout,
+//! and must succeed. A block of `sql` is typed into psql, one session per page, in the database
+//! `shop`. A block of `text` is what the block before it answered, whole; a block without one must
+//! not answer with an error.
 //!
-//! What differs from run to run may differ: a key and its prefix (but each stands for one key throughout
-//! the page), times, and the width of columns.
+//! What differs from run to run may differ: a key and its prefix (but each stands for one key
+//! throughout the page), times, and the width of columns.
 
 use apikey_tests::{Cluster, from_test_script, program, run};
 use std::io::{BufRead, BufReader, Write};
@@ -166,7 +168,8 @@ struct Psql {
 
 impl Psql {
     fn start(machine: &Machine) -> Self {
-        // The lines that say where in a function an error was raised are left out: they name line numbers.
+        // The lines that say where in a function an error was raised are left out: they name line
+        // numbers.
         let command = "exec psql -X -d shop -v SHOW_CONTEXT=never 2>&1";
         let mut child = machine
             .command("sh", &["-c", command])

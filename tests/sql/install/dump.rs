@@ -134,8 +134,8 @@ fn the_data_alone_is_restored_into_a_fresh_extension() {
     }
 }
 
-/// A parallel restore loads the tables in any order: here the use of keys comes before them, and so do the known scopes,
-/// of which one key's is none.
+/// A parallel restore loads the tables in any order: here the use of keys comes before them, and so
+/// do the known scopes, of which one key's is none.
 #[test]
 fn the_order_of_the_tables_does_not_matter() {
     let from = Database::new();

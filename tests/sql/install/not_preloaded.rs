@@ -1,4 +1,5 @@
-//! Without `shared_preload_libraries` keys work as well: each connection remembers for itself, and the log says so.
+//! Without `shared_preload_libraries` keys work as well: each connection remembers for itself, and
+//! the log says so.
 
 use apikey_tests::{Cluster, Database, is_valid, one, stat, wrong_secret};
 
@@ -37,7 +38,8 @@ fn each_connection_hashes_a_key_once_and_says_once_what_would_spare_it() {
     assert!(!is_valid(&mut database.superuser(), &key));
 }
 
-/// A message that Postgres logs comes with its statement and its context, and this one comes at a first check.
+/// A message that Postgres logs comes with its statement and its context, and this one comes at a
+/// first check.
 #[test]
 fn what_the_log_says_has_no_key_in_it() {
     let database = Database::in_cluster(Cluster::private(&[]));

@@ -92,7 +92,8 @@ fn keys_of_older_versions_work_on() {
     }
 }
 
-/// The library of all databases is replaced at once, and each database is updated when its owner comes to it.
+/// The library of all databases is replaced at once, and each database is updated when its owner
+/// comes to it.
 #[test]
 fn a_database_that_is_not_updated_yet_is_served_as_before() {
     for version in OLDER {
@@ -206,8 +207,8 @@ fn the_catalog_is_that_of_a_fresh_install() {
     }
 }
 
-/// What a DBA granted stays, and nobody gets more. It is dumped as well: what a script of an extension
-/// grants, Postgres takes for the extension's own, and leaves out.
+/// What a DBA granted stays, and nobody gets more. It is dumped as well: what a script of an
+/// extension grants, Postgres takes for the extension's own, and leaves out.
 #[test]
 fn grants_are_kept_and_nothing_is_added() {
     let mut database = of_version("0.3.0", "public");
@@ -235,7 +236,8 @@ fn grants_are_kept_and_nothing_is_added() {
     let all_on_a_view =
         one(&mut client, "SELECT substring(acldefault('r', 10)::text FROM '=(.*)/')").unwrap();
     let expected = [
-        // What does the work of those, too, and who may call what no role had more than without a tenant.
+        // What does the work of those, too, and who may call what no role had more than without a
+        // tenant.
         ("function apikey.authorize_key(text,inet,text,text)", "X", vec![(&shim, "X")]),
         ("function apikey.authorize_key_at_once(text,inet,text,text)", "X", vec![(&shim, "X")]),
         ("function apikey.check_key(text,inet,text)", "X", vec![(&shim, "X")]),

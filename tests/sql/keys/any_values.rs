@@ -1,4 +1,5 @@
-//! Every row that the constraints take is taken through every function and view, a dump and an export.
+//! Every row that the constraints take is taken through every function and view, a dump and an
+//! export.
 //!
 //! The rows are random (`KEYS_SEED` chooses them); so many of them (`KEYS`).
 
@@ -28,7 +29,8 @@ const IS_VALID: &str = "(revoked_at IS NULL AND disabled_at IS NULL AND (expires
 const MATCHES: &str = "(allowed_ips IS NULL OR EXISTS (SELECT FROM unnest(allowed_ips) AS n WHERE CASE
     WHEN family(IP) = 4 AND n <<= '::ffff:0.0.0.0/96' THEN n >>= ('::ffff:' || host(IP))::inet ELSE n >>= IP END))";
 
-/// Asks for something about the key's row, in which KEY and IP stand for the key and an address; all have to say yes.
+/// Asks for something about the key's row, in which KEY and IP stand for the key and an address;
+/// all have to say yes.
 #[track_caller]
 fn assert_holds(client: &mut Client, key: &AnyKey, condition: &str) {
     for ip in [

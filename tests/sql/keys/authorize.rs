@@ -59,7 +59,8 @@ fn the_decision_says_who_the_caller_is() {
     assert_eq!(row.unwrap(), "(f,invalid_key,,,,,,)");
 }
 
-/// Each question about each key of `asked`, with the decision, and with what it is by a check, the scope and the row.
+/// Each question about each key of `asked`, with the decision, and with what it is by a check, the
+/// scope and the row.
 const DECISIONS: &str = "
     WITH question AS (
         SELECT a.key, q.ip::inet, s.scope, t.tenant

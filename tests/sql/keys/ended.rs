@@ -11,7 +11,8 @@ const EXPIRIES: [(&str, &str); 5] = [
     ("created_at", "expired"),
 ];
 
-/// The columns of a row, and what is said of it: the first of revoked, expired and disabled, or what a live key is called.
+/// The columns of a row, and what is said of it: the first of revoked, expired and disabled, or
+/// what a live key is called.
 fn rows() -> Vec<(String, &'static str)> {
     let mut rows = Vec::new();
     for (expires_at, by_expiry) in EXPIRIES {

@@ -3,8 +3,8 @@
 use crate::keys::shop::{ADAS, BOBS, NOBODYS, SEEN, Shop, login, seen, seen_outside};
 use apikey_tests::{one, refused};
 
-/// Every way that we could think of for the application's role, which knows the prefix and not the key.
-/// What matters is not whether it is an error, but that it makes nobody somebody.
+/// Every way that we could think of for the application's role, which knows the prefix and not the
+/// key. What matters is not whether it is an error, but that it makes nobody somebody.
 #[test]
 fn nobody_becomes_somebody_without_a_key() {
     let shop = Shop::new();
@@ -116,8 +116,8 @@ fn nobody_becomes_somebody_without_a_key() {
     assert!(seen(&mut transaction).starts_with("ada: "));
 }
 
-/// With a key of one's own, one stays who one is: policies and defaults keep the functions and operators
-/// that they were made with, and internals look in no path of the caller's.
+/// With a key of one's own, one stays who one is: policies and defaults keep the functions and
+/// operators that they were made with, and internals look in no path of the caller's.
 #[test]
 fn objects_of_the_applications_own_change_no_policy() {
     let shop = Shop::new();
@@ -149,7 +149,8 @@ fn objects_of_the_applications_own_change_no_policy() {
     }
 }
 
-/// A function in a query that would tell of each row that it meets is given none that the policy hides.
+/// A function in a query that would tell of each row that it meets is given none that the policy
+/// hides.
 #[test]
 fn a_function_of_the_applications_own_meets_no_hidden_row() {
     let shop = Shop::new();
@@ -249,8 +250,8 @@ fn parallel_workers_see_the_rows_of_the_key() {
     assert_eq!(one(&mut client, "SELECT count(*) FROM sale").unwrap(), "0");
 }
 
-/// The identity is the transaction's, whatever role goes on in it: as PostgREST does, which logs in as
-/// one role and works as another.
+/// The identity is the transaction's, whatever role goes on in it: as PostgREST does, which logs in
+/// as one role and works as another.
 #[test]
 fn the_identity_outlasts_a_change_of_role() {
     let mut shop = Shop::new();

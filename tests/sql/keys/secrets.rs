@@ -2,7 +2,8 @@
 
 use apikey_tests::{Database, one, refused};
 
-/// Everything that Postgres can be told to log is logged, nested statements with their parameters, too.
+/// Everything that Postgres can be told to log is logged, nested statements with their parameters,
+/// too.
 const LOG_ALL: &str = "
     LOAD 'auto_explain';
     SET auto_explain.log_min_duration = 0;

@@ -95,7 +95,8 @@ fn what_is_no_key_here_is_not_counted() {
     assert_eq!(one(&mut client, counted).as_deref(), Some("0"));
 }
 
-/// Many connections check, and the worker stores meanwhile: the view goes up by what was used, and never back.
+/// Many connections check, and the worker stores meanwhile: the view goes up by what was used, and
+/// never back.
 #[test]
 fn the_count_is_exact_while_it_is_stored() {
     let database = Database::new();

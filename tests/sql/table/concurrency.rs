@@ -1,4 +1,5 @@
-//! Many connections at once: no revocation is lost, nobody deadlocks, and the trail tells what happened.
+//! Many connections at once: no revocation is lost, nobody deadlocks, and the trail tells what
+//! happened.
 
 mod worker;
 
@@ -9,8 +10,8 @@ use worker::{Keys, Worker};
 const CONNECTIONS: u32 = 12;
 const STATEMENTS: u32 = 200;
 
-/// Half of the connections want hashes of another cost than the other half: a hash that one half had renewed is due
-/// for the other, and they are stored in competition with everything else.
+/// Half of the connections want hashes of another cost than the other half: a hash that one half
+/// had renewed is due for the other, and they are stored in competition with everything else.
 fn hammer(database: &Database, keys: &Keys) {
     std::thread::scope(|scope| {
         for number in 1..=CONNECTIONS {

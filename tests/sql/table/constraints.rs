@@ -230,8 +230,8 @@ fn a_prefix_stays() {
     assert!(refusal.hint().contains("apikey_create"));
 }
 
-/// The constraint takes no auth that the core cannot read, and refuses, of what the core reads, only
-/// names out of bounds and lists too short or too long.
+/// The constraint takes no auth that the core cannot read, and refuses, of what the core reads,
+/// only names out of bounds and lists too short or too long.
 #[test]
 fn the_core_reads_every_auth_that_the_table_takes() {
     let database = Database::new();

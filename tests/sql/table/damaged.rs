@@ -1,11 +1,12 @@
-//! What somebody did to the extension's table is an error with a hint, and never a crash. In a cluster of the test's own:
-//! a crash would end the other tests, too.
+//! What somebody did to the extension's table is an error with a hint, and never a crash. In a
+//! cluster of the test's own: a crash would end the other tests, too.
 
 use apikey_tests::{Cluster, Database, PUBLISHED_KEY, eventually, one, refused, wrong_secret};
 use postgres::Client;
 use serde_json::Value;
 
-/// Makes way for a table with other columns. Changed in place, most of them would first take a view along.
+/// Makes way for a table with other columns. Changed in place, most of them would first take a view
+/// along.
 const PUT_ASIDE: &str = "ALTER TABLE apikey.key RENAME TO kept;
     CREATE TABLE apikey.key (LIKE apikey.kept INCLUDING INDEXES);
     INSERT INTO apikey.key SELECT * FROM apikey.kept;";
@@ -67,8 +68,8 @@ fn damages() -> Vec<(String, String)> {
             PUT_BACK.to_owned(),
         ));
     }
-    // A key without the end, the address rule or the tenant that it was given would be valid where it is not. It may do
-    // without its tag: its secret is hashed then.
+    // A key without the end, the address rule or the tenant that it was given would be valid where
+    // it is not. It may do without its tag: its secret is hashed then.
     for column in
         ["verifier", "auth", "allowed_ips", "expires_at", "disabled_at", "revoked_at", "tenant"]
     {

@@ -1,11 +1,12 @@
-//! Nothing depends on the locale of a database or on who provides it, nor on the collation of an argument.
+//! Nothing depends on the locale of a database or on who provides it, nor on the collation of an
+//! argument.
 
 use crate::install::dump::Dump;
 use apikey_tests::{AnyKeys, Cluster, Database, one};
 use postgres::Client;
 
-/// What `CREATE DATABASE` takes for each locale that this server has: of libc those of these languages that are
-/// installed, of ICU and of Postgres itself as far as it was built with them.
+/// What `CREATE DATABASE` takes for each locale that this server has: of libc those of these
+/// languages that are installed, of ICU and of Postgres itself as far as it was built with them.
 fn locales(client: &mut Client) -> Vec<String> {
     let known = "
         WITH server AS (SELECT current_setting('server_version_num')::int / 10000 AS major)
@@ -28,7 +29,8 @@ fn locales(client: &mut Client) -> Vec<String> {
 
 const KEYS: &str = "SELECT md5(string_agg(k::text, E'\\n' ORDER BY prefix)) FROM apikey.key AS k";
 
-/// What some locales take for blank and some do not, at both ends and alone; and letters that some take for the same.
+/// What some locales take for blank and some do not, at both ends and alone; and letters that some
+/// take for the same.
 const ODD: &str = r"
     INSERT INTO apikey.key (prefix, verifier, name, owner, auth, tenant)
     SELECT prefix, apikey.make_verifier(prefix || '.' || repeat('s', 32)), odd, odd, to_jsonb('event'::text), odd

@@ -1,4 +1,5 @@
-//! A key that was deleted and comes back inherits no counts, neither stored ones nor those in shared memory.
+//! A key that was deleted and comes back inherits no counts, neither stored ones nor those in
+//! shared memory.
 
 use crate::records::usage::{check, stored, used, wait_for_stored};
 use apikey_tests::{Database, one};
@@ -65,7 +66,8 @@ fn a_key_that_stays_after_all_keeps_its_uses() {
     wait_for_stored(&mut client, &key, "2 1 10.0.0.1");
 }
 
-/// The key and its uses come from a dump, in whichever order: it has those of the dump, and no later ones.
+/// The key and its uses come from a dump, in whichever order: it has those of the dump, and no
+/// later ones.
 #[test]
 fn a_row_that_is_restored_has_the_uses_of_its_dump() {
     let tables = ["key", "usage"];

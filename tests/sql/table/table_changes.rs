@@ -1,5 +1,5 @@
-//! Connections remember where the table, its index and its columns are. Whatever changes of these, by whomever, holds
-//! for the next check.
+//! Connections remember where the table, its index and its columns are. Whatever changes of these,
+//! by whomever, holds for the next check.
 
 use apikey_tests::{Database, eventually, one};
 use postgres::Client;
@@ -12,7 +12,8 @@ fn check(client: &mut Client, key: &str) -> Option<String> {
     one(client, &format!("SELECT apikey_check('{key}', '10.0.0.1')"))
 }
 
-/// Changes that are nobody's damage. The check is right after each of them, on the connection that made it and on another.
+/// Changes that are nobody's damage. The check is right after each of them, on the connection that
+/// made it and on another.
 #[test]
 fn a_table_that_changed_is_found_again() {
     let database = Database::new();
@@ -119,8 +120,8 @@ fn an_index_is_rebuilt_under_load() {
     });
 }
 
-/// Two checks that have found the table's name, and wait for its lock until this is done: the one looks the table up for
-/// the first time, and the other knows it already.
+/// Two checks that have found the table's name, and wait for its lock until this is done: the one
+/// looks the table up for the first time, and the other knows it already.
 fn waiting_for<T: Send + 'static>(
     database: &Database,
     change: &str,
@@ -160,7 +161,8 @@ fn checks_that_wait_for_the_table_to_be_dropped_are_errors() {
     }
 }
 
-/// As for a SELECT, which takes its snapshot when it has the lock: in all calls of a statement, and of a cursor.
+/// As for a SELECT, which takes its snapshot when it has the lock: in all calls of a statement, and
+/// of a cursor.
 #[test]
 fn checks_that_wait_for_the_table_to_be_rewritten_find_the_key() {
     let database = Database::new();

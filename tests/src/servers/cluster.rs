@@ -33,7 +33,8 @@ impl Cluster {
         Self::private(&[&["shared_preload_libraries = 'apikey'"], settings].concat())
     }
 
-    /// A private one whose files are in this directory. Its data is a copy, which is made sooner than new data.
+    /// A private one whose files are in this directory. Its data is a copy, which is made sooner
+    /// than new data.
     pub fn private_in(directory: &Path, settings: &[&str]) -> Self {
         let template = from_test_script("APIKEY_TEST_TEMPLATE");
         Self::made_in(directory, "copy", |copy| {

@@ -1,4 +1,5 @@
-//! A real pgbouncer, in transaction mode, with one connection to the server for all its clients, unless it is told otherwise.
+//! A real pgbouncer, in transaction mode, with one connection to the server for all its clients,
+//! unless it is told otherwise.
 
 use crate::database::Database;
 use crate::login::Login;

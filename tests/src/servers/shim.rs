@@ -90,8 +90,8 @@ impl Shim {
         self.url("/api/user/keytest/")
     }
 
-    /// What it has logged so far, at the most talkative level. A thread of its own writes it: what is there, is
-    /// there when nothing has been added for a moment.
+    /// What it has logged so far, at the most talkative level. A thread of its own writes it: what
+    /// is there, is there when nothing has been added for a moment.
     pub fn log(&self) -> String {
         let read = || std::fs::read_to_string(self.files.path().join("log")).unwrap();
         let mut log = read();
@@ -156,8 +156,8 @@ impl Shim {
         connect(self.address)
     }
 
-    /// What it answers to these bytes until it closes the connection; a client that says all that it
-    /// has to say at once.
+    /// What it answers to these bytes until it closes the connection; a client that says all that
+    /// it has to say at once.
     pub fn send(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect();
         stream.write_all(bytes).unwrap();
@@ -226,7 +226,8 @@ fn without_settings(command: &mut Command) {
     }
 }
 
-/// Runs the shim with flags and environment that should end it at once: ten seconds is far too long.
+/// Runs the shim with flags and environment that should end it at once: ten seconds is far too
+/// long.
 pub fn short_run(flags: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command =
         program("timeout", &["--signal=KILL", "10", &from_test_script("APIKEY_SHIM")]);

@@ -1,4 +1,5 @@
-//! No bytes are taken for saved proofs unless they were saved: what is restored is what was written.
+//! No bytes are taken for saved proofs unless they were saved: what is restored is what was
+//! written.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|saved: &[u8]| {

@@ -1,5 +1,5 @@
-//! No text is a verifier of the published key, unless it was made from it: neither text of its own, nor
-//! a real verifier of any form with a piece of it replaced.
+//! No text is a verifier of the published key, unless it was made from it: neither text of its own,
+//! nor a real verifier of any form with a piece of it replaced.
 #![no_main]
 
 use apikey_core::{Argon2Params, Block, is_current, verify};

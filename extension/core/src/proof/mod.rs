@@ -1,5 +1,5 @@
-//! A proof says "this key matches that verifier", once the slow hash has shown it. It says nothing of whether
-//! the key is valid, and never grows old: a changed verifier is another fact.
+//! A proof says "this key matches that verifier", once the slow hash has shown it. It says nothing
+//! of whether the key is valid, and never grows old: a changed verifier is another fact.
 
 mod saved;
 
@@ -42,7 +42,8 @@ impl MacKey {
         &self.bytes
     }
 
-    /// 128 bits of BLAKE2b in its keyed mode (RFC 7693, 2.9), over these parts in one. They may not all be empty.
+    /// 128 bits of BLAKE2b in its keyed mode (RFC 7693, 2.9), over these parts in one. They may not
+    /// all be empty.
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; Proof::LENGTH] {
         let (mut state, mut buffer) = (self.keyed.clone(), Buffer::<Blake2bVarCore>::default());
         for part in parts {
@@ -60,7 +61,8 @@ impl fmt::Debug for MacKey {
     }
 }
 
-/// A MAC of key and verifier. One of its 128 bits, instead, says whether the proof may outlast the server's memory.
+/// A MAC of key and verifier. One of its 128 bits, instead, says whether the proof may outlast the
+/// server's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
     low: u64,
@@ -70,18 +72,20 @@ pub struct Proof {
 impl Proof {
     pub const LENGTH: usize = 16;
 
-    /// A free place. A proof that were this, 1 of 2^128, would be found without having been made: for one
-    /// key under one verifier, until the next start.
+    /// A free place. A proof that were this, 1 of 2^128, would be found without having been made:
+    /// for one key under one verifier, until the next start.
     const NONE: Self = Self { low: 0, high: 0 };
 
     const LASTS: u64 = 1;
 
-    /// Fast: what is the same in all keys, and in all verifiers that are made here, is left out, and the rest of both
-    /// is one block of BLAKE2b at the default cost. It may last where the key was generated: whoever got hold of it and
-    /// of the MAC key could test guesses at a chosen secret.
+    /// Fast: what is the same in all keys, and in all verifiers that are made here, is left out,
+    /// and the rest of both is one block of BLAKE2b at the default cost. It may last where the key
+    /// was generated: whoever got hold of it and of the MAC key could test guesses at a chosen
+    /// secret.
     pub fn new(mac_key: &MacKey, key: Key<'_>, verifier: &str, lasts: bool) -> Self {
-        // The first byte tells a beginning that was left out from one that is not there. Generated keys have one length;
-        // another key's lengths follow a first byte of its own. So no other pair is the same text.
+        // The first byte tells a beginning that was left out from one that is not there. Generated
+        // keys have one length; another key's lengths follow a first byte of its own. So no other
+        // pair is the same text.
         let (beginning, rest) = match verifier.strip_prefix("$argon2id$") {
             Some(rest) => (1, rest),
             None => (0, verifier),
@@ -121,11 +125,12 @@ struct Place {
     high: AtomicU64,
 }
 
-/// Proofs that have been made, as many as there is room for. Any number of processes may use one at the same
-/// time, without a lock.
+/// Proofs that have been made, as many as there is room for. Any number of processes may use one at
+/// the same time, without a lock.
 ///
-/// The halves of a proof are written one after the other, so that a reader may see halves of two proofs. These
-/// would have to be the halves of a third one to do harm: 128 bits that nobody can choose without the MAC key.
+/// The halves of a proof are written one after the other, so that a reader may see halves of two
+/// proofs. These would have to be the halves of a third one to do harm: 128 bits that nobody can
+/// choose without the MAC key.
 #[derive(Clone, Copy)]
 pub struct ProofTable<'a> {
     buckets: &'a [Bucket],
@@ -162,7 +167,8 @@ impl<'a> ProofTable<'a> {
         places.map(Place::get).filter(|proof| *proof != Proof::NONE)
     }
 
-    /// The product of a random number below 2^64 and the number of buckets, over 2^64, is each bucket as often.
+    /// The product of a random number below 2^64 and the number of buckets, over 2^64, is each
+    /// bucket as often.
     fn bucket(self, proof: Proof) -> &'a [Place; 4] {
         let scaled = u128::from(proof.low) * self.buckets.len() as u128;
         &self.buckets[(scaled >> 64) as usize].0
@@ -192,8 +198,9 @@ mod tests {
         Key::parse(key).map_or(Proof::NONE, |key| Proof::new(mac_key, key, verifier, true))
     }
 
-    /// `hashlib.blake2b(b"\x01" + (KEY.replace(".", "") + VERIFIER.removeprefix("$argon2id$")).encode(),
-    /// digest_size=16, key=bytes(range(64))).hexdigest()`, but for one bit: e0 is e1, since the proof may last.
+    /// `hashlib.blake2b(b"\x01" + (KEY.replace(".", "") +
+    /// VERIFIER.removeprefix("$argon2id$")).encode(), digest_size=16,
+    /// key=bytes(range(64))).hexdigest()`, but for one bit: e0 is e1, since the proof may last.
     #[test]
     fn a_proof_is_what_another_implementation_says() {
         let counted = MacKey::from_bytes(std::array::from_fn(|at| at as u8));
@@ -203,8 +210,9 @@ mod tests {
         assert_eq!(Proof::from_bytes(bytes), proof(&counted, KEY, VERIFIER));
     }
 
-    /// `hashlib.blake2b(bytes([FIRST, 3, 6]) + b"abcsecret" + REST.encode(), digest_size=16, key=bytes(range(64)))`, where FIRST is
-    /// 3 and REST begins behind `$argon2id$`, or FIRST is 2 and REST is the whole verifier. 10 is 11, since the proof may last.
+    /// `hashlib.blake2b(bytes([FIRST, 3, 6]) + b"abcsecret" + REST.encode(), digest_size=16,
+    /// key=bytes(range(64)))`, where FIRST is 3 and REST begins behind `$argon2id$`, or FIRST is 2
+    /// and REST is the whole verifier. 10 is 11, since the proof may last.
     #[test]
     fn so_is_that_of_a_key_of_another_shape() {
         let counted = MacKey::from_bytes(std::array::from_fn(|at| at as u8));

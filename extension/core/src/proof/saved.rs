@@ -1,6 +1,6 @@
-//! Proofs as bytes, for a file that outlasts a restart: a mark, the MAC key, the proofs, and a checksum under that key.
-//! Only those of generated keys: with what is here, a guess at a secret can be tested as fast as a hash, and a secret of
-//! 190 random bits is beyond that.
+//! Proofs as bytes, for a file that outlasts a restart: a mark, the MAC key, the proofs, and a
+//! checksum under that key. Only those of generated keys: with what is here, a guess at a secret
+//! can be tested as fast as a hash, and a secret of 190 random bits is beyond that.
 
 use super::{MacKey, Proof, ProofTable};
 
@@ -13,7 +13,8 @@ pub fn save(mac_key: &MacKey, proofs: ProofTable<'_>) -> Vec<u8> {
     [MARK, &mac_key.as_bytes()[..], &proofs, &checksum(mac_key, &proofs)].concat()
 }
 
-/// The MAC key, and the proofs that were made under it. `None`: these bytes are not whole, or of another version.
+/// The MAC key, and the proofs that were made under it. `None`: these bytes are not whole, or of
+/// another version.
 pub fn restore(saved: &[u8]) -> Option<(MacKey, impl Iterator<Item = Proof>)> {
     let rest = saved.strip_prefix(MARK)?;
     let (mac_key, rest) = rest.split_first_chunk::<{ MacKey::LENGTH }>()?;

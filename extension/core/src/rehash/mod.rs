@@ -1,9 +1,10 @@
-//! Renewed hashes on their way to the table. A check makes one, since that is the only moment at which the key is at
-//! hand, and somebody else stores it, so that no check writes. It is memory that many processes share, without a lock:
-//! whoever finds somebody else at it lets it be, so that one hash is renewed at a time.
+//! Renewed hashes on their way to the table. A check makes one, since that is the only moment at
+//! which the key is at hand, and somebody else stores it, so that no check writes. It is memory
+//! that many processes share, without a lock: whoever finds somebody else at it lets it be, so that
+//! one hash is renewed at a time.
 //!
-//! What is noted holds for ten minutes, whatever becomes of it. A hash that cannot be stored, or whose row somebody
-//! looks at in an old snapshot, is made six times an hour and not at each check.
+//! What is noted holds for ten minutes, whatever becomes of it. A hash that cannot be stored, or
+//! whose row somebody looks at in an old snapshot, is made six times an hour and not at each check.
 
 mod text;
 
@@ -16,7 +17,8 @@ use text::{SharedText, Words};
 /// In Postgres's microseconds.
 const HOLDS_FOR: i64 = 10 * 60 * 1_000_000;
 
-/// The longest that the table's constraint lets through is Django's PBKDF2 with a salt of 128 characters: 195 bytes.
+/// The longest that the table's constraint lets through is Django's PBKDF2 with a salt of 128
+/// characters: 195 bytes.
 type Old = Words<26>;
 /// 101 bytes at the highest cost.
 type New = Words<14>;
@@ -35,8 +37,8 @@ pub struct Rehash {
 #[repr(C, align(64))]
 #[derive(Default)]
 pub struct RehashSlot {
-    /// How often something was noted here, and a state in the last two bits. Whoever reads the same before and after
-    /// has read one rehash in between.
+    /// How often something was noted here, and a state in the last two bits. Whoever reads the same
+    /// before and after has read one rehash in between.
     head: AtomicU64,
     since: AtomicI64,
     prefix: AtomicU64,

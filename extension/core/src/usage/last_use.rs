@@ -35,8 +35,8 @@ impl LastUseCell {
         self.at.load(Relaxed)
     }
 
-    /// Waits for nobody: where somebody else writes at this moment, that use is as good as this one. An
-    /// earlier use changes nothing.
+    /// Waits for nobody: where somebody else writes at this moment, that use is as good as this
+    /// one. An earlier use changes nothing.
     pub fn write(&self, used: LastUse) {
         let version = self.version.load(Relaxed);
         if !version.is_multiple_of(2) || used.at < self.at() {

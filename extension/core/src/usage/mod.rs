@@ -1,8 +1,9 @@
-//! How often each key was accepted and refused, and when and from where last: counted in memory that many
-//! processes share, and written elsewhere from time to time.
+//! How often each key was accepted and refused, and when and from where last: counted in memory
+//! that many processes share, and written elsewhere from time to time.
 //!
-//! A key that is in use has a slot. Finding it and counting takes no lock. Giving it one, or reading all of
-//! them, takes the table's lock, which is the caller's to hold: no slot changes hands while somebody reads.
+//! A key that is in use has a slot. Finding it and counting takes no lock. Giving it one, or
+//! reading all of them, takes the table's lock, which is the caller's to hold: no slot changes
+//! hands while somebody reads.
 
 mod last_use;
 mod saved;
@@ -36,8 +37,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     pub key: KeyId,
-    /// Names the slot from when it was given to the key until it is given to another one: no other has the
-    /// same number, in this run of the server or in another.
+    /// Names the slot from when it was given to the key until it is given to another one: no other
+    /// has the same number, in this run of the server or in another.
     pub generation: i64,
     pub counts: Counts,
     pub last_use: Option<LastUse>,
@@ -51,8 +52,8 @@ pub struct Crowded;
 pub struct UsageTable<'a>(&'a [Slot]);
 
 impl KeyId {
-    /// `None` for what is no prefix: it has not 1 to 8 bytes, or a zero among them, which is what fills up a short one,
-    /// and what a slot without a key has.
+    /// `None` for what is no prefix: it has not 1 to 8 bytes, or a zero among them, which is what
+    /// fills up a short one, and what a slot without a key has.
     pub fn new(database: u32, prefix: &str) -> Option<Self> {
         let mut bytes = [0; 8];
         bytes.get_mut(..prefix.len())?.copy_from_slice(prefix.as_bytes());
@@ -65,8 +66,8 @@ impl KeyId {
         String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
     }
 
-    /// Prefixes are random, but each byte of one has less than 6 random bits: they are multiplied into each
-    /// other, and the database with them.
+    /// Prefixes are random, but each byte of one has less than 6 random bits: they are multiplied
+    /// into each other, and the database with them.
     fn hash(self) -> u64 {
         let mixed = (self.prefix ^ u64::from(self.database)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
@@ -74,7 +75,8 @@ impl KeyId {
 }
 
 impl<'a> UsageTable<'a> {
-    /// Slots that are all zeros are an empty table. What is left over of the last eight is not used.
+    /// Slots that are all zeros are an empty table. What is left over of the last eight is not
+    /// used.
     pub const fn new(slots: &'a [Slot]) -> Self {
         Self(slots)
     }
@@ -103,7 +105,8 @@ impl<'a> UsageTable<'a> {
         Ok(())
     }
 
-    /// Gives a key that has none a slot that has counted this already. Before anybody uses the table.
+    /// Gives a key that has none a slot that has counted this already. Before anybody uses the
+    /// table.
     pub fn resume(self, usage: &Usage) -> Result<(), Crowded> {
         self.claim(usage.key, || usage.generation)?.resume(usage);
         Ok(())
@@ -124,7 +127,8 @@ impl<'a> UsageTable<'a> {
         self.0.iter().filter(|slot| !slot.is_written()).filter_map(Slot::read)
     }
 
-    /// As much of it as is not written. Only under the table's lock, or where nobody counts any more.
+    /// As much of it as is not written. Only under the table's lock, or where nobody counts any
+    /// more.
     pub fn to_save(self) -> impl Iterator<Item = Usage> + 'a {
         self.0.iter().filter_map(Slot::to_save)
     }
@@ -151,8 +155,8 @@ impl<'a> UsageTable<'a> {
     }
 }
 
-/// Where a run of the server begins to number its slots: 62 random bits, so that no two runs meet. 0 is the
-/// number of a slot that was nobody's yet.
+/// Where a run of the server begins to number its slots: 62 random bits, so that no two runs meet.
+/// 0 is the number of a slot that was nobody's yet.
 pub fn first_generation() -> Result<i64, NoRandomness> {
     let mut bytes = [0; 8];
     random::fill(&mut bytes)?;

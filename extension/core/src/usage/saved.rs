@@ -1,4 +1,5 @@
-//! Counts that were not written when the server stopped, as a line of text each, for its next start.
+//! Counts that were not written when the server stopped, as a line of text each, for its next
+//! start.
 
 use super::{Counts, KeyId, LastUse, Usage};
 

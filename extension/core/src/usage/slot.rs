@@ -1,7 +1,7 @@
 //! The counts of one key.
 //!
-//! Everything but the last use is sequentially consistent: all processes see one order of all that is done
-//! to slots. On x86 that costs nothing more, since an addition is locked in any case.
+//! Everything but the last use is sequentially consistent: all processes see one order of all that
+//! is done to slots. On x86 that costs nothing more, since an addition is locked in any case.
 
 use super::last_use::{LastUse, LastUseCell};
 use super::{KeyId, Outcome, Usage};
@@ -43,9 +43,9 @@ pub struct Pinned<'a>(&'a Slot);
 impl Slot {
     /// If this is the key's slot, it is so until it is unpinned.
     ///
-    /// Here a pin is added first, and then it is looked whose slot this is. `take_away` takes the prefix
-    /// away first, and then looks for pins. In the one order of all four, one of the two comes second
-    /// and sees what the other did: either this finds no prefix, or that finds a pin.
+    /// Here a pin is added first, and then it is looked whose slot this is. `take_away` takes the
+    /// prefix away first, and then looks for pins. In the one order of all four, one of the two
+    /// comes second and sees what the other did: either this finds no prefix, or that finds a pin.
     pub fn pin(&self, key: KeyId) -> Option<Pinned<'_>> {
         if !self.is_of(key) {
             return None; // Without writing to a slot of somebody else.
@@ -60,7 +60,8 @@ impl Slot {
         self.prefix.load(SeqCst) == key.prefix && self.database.load(SeqCst) == key.database
     }
 
-    /// The last use comes first, so that whoever reads a count and then the last use has one at least as new.
+    /// The last use comes first, so that whoever reads a count and then the last use has one at
+    /// least as new.
     pub fn count(&self, outcome: Outcome) {
         match outcome {
             Outcome::Accepted(at, from) => {

@@ -61,7 +61,8 @@ fn a_key_is_counted_from_its_claim_on() {
     assert_eq!(table.unwritten().next().map(|usage| usage.counts), Some(counts(2, 2)));
 }
 
-/// As Python's integers have it: ((PREFIX ^ DATABASE) * 0x9E37… mod 2^64, exclusive or its own upper half) * 0xD6E8… mod 2^64.
+/// As Python's integers have it: ((PREFIX ^ DATABASE) * 0x9E37… mod 2^64, exclusive or its own
+/// upper half) * 0xD6E8… mod 2^64.
 #[test]
 fn a_hash_is_what_another_implementation_says() {
     for (database, prefix, hash) in [
@@ -224,8 +225,8 @@ fn store(rows: &mut HashMap<String, Stored>, usage: &Usage) {
     (row.generation, row.included) = (usage.generation, usage.counts);
 }
 
-/// More keys than slots, so that slots change hands all the time: each use is stored once, or was refused
-/// because the table was crowded.
+/// More keys than slots, so that slots change hands all the time: each use is stored once, or was
+/// refused because the table was crowded.
 #[test]
 fn many_at_once_lose_nothing_and_count_nothing_twice() {
     const THREADS: usize = 4;

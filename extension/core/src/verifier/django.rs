@@ -1,7 +1,8 @@
-//! What djangorestframework-api-key stored, accepted as it is. Each form is checked as Django does it:
-//! the key is encoded once more, and the two encodings are compared.
+//! What djangorestframework-api-key stored, accepted as it is. Each form is checked as Django does
+//! it: the key is encoded once more, and the two encodings are compared.
 //!
-//! * `sha512$$HEX`, from 3.0 on: SHA-512 without a salt, which a secret of 190 random bits can do without.
+//! * `sha512$$HEX`, from 3.0 on: SHA-512 without a salt, which a secret of 190 random bits can do
+//!   without.
 //! * `pbkdf2_sha256$ITERATIONS$SALT$BASE64`, before 3.0: Django's default for passwords.
 //!
 //! `argon2$argon2id$…` is a PHC string under another name, and is left to `phc`.
@@ -34,7 +35,8 @@ pub(super) fn verify_sha512(key: Key<'_>, rest: &str) -> Result<bool, VerifyErro
     Ok(encoded.as_bytes().ct_eq(stored.as_bytes()).into())
 }
 
-/// `rest` is what follows `pbkdf2_sha256$`. The salt is used as the text that it is, and not decoded.
+/// `rest` is what follows `pbkdf2_sha256$`. The salt is used as the text that it is, and not
+/// decoded.
 pub(super) fn verify_pbkdf2(key: Key<'_>, rest: &str) -> Result<bool, VerifyError> {
     let mut fields = rest.split('$');
     let (Some(iterations), Some(salt), Some(stored), None) =
@@ -74,7 +76,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    // Made by djangorestframework-api-key 3.1.0 on Django 5.2.19, after django.setup(), for the key of the tests:
+    // Made by djangorestframework-api-key 3.1.0 on Django 5.2.19, after django.setup(), for the key
+    // of the tests:
 
     /// `rest_framework_api_key.crypto.KeyGenerator().hash(KEY)`
     const SHA512: &str = "sha512$$7ce0c593bc9f8205f029cb45423ca8c5eb451531393fe9536d5cb5814133b13f\

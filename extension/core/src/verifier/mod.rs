@@ -26,8 +26,8 @@ impl Argon2Params {
     /// OWASP's minimum: 19 MiB, 2 passes, 1 lane.
     pub const DEFAULT: Self = Self { memory: 19_456, iterations: 2, parallelism: 1 };
 
-    /// What a new key may be hashed with. The upper bounds hold for a stored verifier too: nobody who
-    /// can write one may make a check take gigabytes or minutes.
+    /// What a new key may be hashed with. The upper bounds hold for a stored verifier too: nobody
+    /// who can write one may make a check take gigabytes or minutes.
     pub const MEMORY: RangeInclusive<u32> = 1_024..=262_144;
     pub const ITERATIONS: RangeInclusive<u32> = 1..=16;
     pub const PARALLELISM: RangeInclusive<u32> = 1..=16;
@@ -52,8 +52,8 @@ pub enum VerifyError {
 }
 
 /// Whether `key` is the one that `verifier` was made from. Costs one run of the verifier's own
-/// algorithm at its own cost, which is bounded before any work is done. `allocate` gives that many zeroed
-/// blocks of 1 KiB, or none.
+/// algorithm at its own cost, which is bounded before any work is done. `allocate` gives that many
+/// zeroed blocks of 1 KiB, or none.
 pub fn verify<M: AsMut<[Block]>>(
     key: Key<'_>,
     verifier: &str,

@@ -42,7 +42,8 @@ pub fn is_current(verifier: &str, wanted: Argon2Params) -> bool {
     current_params(verifier) == Some(wanted)
 }
 
-/// Every check asks this, so that it reads numbers rather than write the text that they would stand in.
+/// Every check asks this, so that it reads numbers rather than write the text that they would stand
+/// in.
 fn current_params(verifier: &str) -> Option<Argon2Params> {
     let rest = verifier.as_bytes().strip_prefix(b"$argon2id$v=19$m=")?;
     let (memory, rest) = number(rest)?;
@@ -87,8 +88,9 @@ pub(super) fn verify<M: AsMut<[Block]>>(
     Ok(output.ct_eq(expected.as_bytes()).into())
 }
 
-/// The one beginning that a verifier of this cost has. The PHC format would let a parameter be left out,
-/// stand elsewhere or have company: nobody writes it so, and one cost in two spellings helps nobody.
+/// The one beginning that a verifier of this cost has. The PHC format would let a parameter be left
+/// out, stand elsewhere or have company: nobody writes it so, and one cost in two spellings helps
+/// nobody.
 fn spelling(memory: u32, iterations: u32, parallelism: u32) -> String {
     format!("${ARGON2ID_IDENT}$v=19$m={memory},t={iterations},p={parallelism}$")
 }

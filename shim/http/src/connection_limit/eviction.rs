@@ -1,4 +1,5 @@
-//! Which connections have a slot, and which of them has been waiting for its client for the longest.
+//! Which connections have a slot, and which of them has been waiting for its client for the
+//! longest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -88,7 +89,8 @@ impl Slots {
         self.open -= 1;
     }
 
-    /// Evicts the connection that has been waiting for the longest, if it began at `latest` or before.
+    /// Evicts the connection that has been waiting for the longest, if it began at `latest` or
+    /// before.
     pub fn evict_oldest(&mut self, latest: u64) -> bool {
         let Some(oldest) = self.oldest(latest) else {
             return false;

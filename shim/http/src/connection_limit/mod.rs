@@ -1,6 +1,7 @@
-//! A bounded number of connections. When all slots are taken and another client comes, the connection
-//! that has been waiting for its client for the longest, silent or slow, is evicted; those that are
-//! being answered stay. If none can be evicted, a few more are let in to be told that there is no room.
+//! A bounded number of connections. When all slots are taken and another client comes, the
+//! connection that has been waiting for its client for the longest, silent or slow, is evicted;
+//! those that are being answered stay. If none can be evicted, a few more are let in to be told
+//! that there is no room.
 
 mod eviction;
 mod shared;

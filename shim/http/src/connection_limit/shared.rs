@@ -44,7 +44,8 @@ impl Shared {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// In microseconds. It begins after the grace of a new connection, so that zero is older than any.
+    /// In microseconds. It begins after the grace of a new connection, so that zero is older than
+    /// any.
     pub fn now(&self) -> u64 {
         (self.birth.elapsed() + GRACE).as_micros() as u64 + 1
     }

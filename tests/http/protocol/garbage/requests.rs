@@ -1,4 +1,5 @@
-//! Requests as bugs, scanners and attackers send them: well-formed ones with odd parts, of which then some bytes are changed.
+//! Requests as bugs, scanners and attackers send them: well-formed ones with odd parts, of which
+//! then some bytes are changed.
 
 use fastrand::Rng;
 

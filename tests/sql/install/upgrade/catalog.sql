@@ -1,5 +1,5 @@
--- Everything that the catalog says about the extension's objects, as lines that can be compared between two
--- databases: no oid, and nothing that depends on rows or on when something was made.
+-- Everything that the catalog says about the extension's objects, as lines that can be compared
+-- between two databases: no oid, and nothing that depends on rows or on when something was made.
 WITH extension AS (
     SELECT * FROM pg_extension WHERE extname = 'apikey'
 ), member AS (
@@ -84,8 +84,8 @@ WITH extension AS (
                   pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid), d.deptype)
       FROM pg_depend AS d JOIN member AS m ON (d.classid, d.objid) = (m.classid, m.objid)
     UNION ALL
-    -- The privileges that there are, and those that pg_dump takes for the install script's: what is only
-    -- among the first is dumped as a GRANT.
+    -- The privileges that there are, and those that pg_dump takes for the install script's: what is
+    -- only among the first is dumped as a GRANT.
     SELECT format('%s owner %s: %s, initially %s', pg_describe_object(o.classid, o.objid, 0), o.owner,
                   (SELECT array_agg(a ORDER BY a) FROM unnest(coalesce(o.acl, by_default)::text[]) AS a),
                   (SELECT array_agg(a ORDER BY a) FROM unnest(coalesce(i.initprivs, by_default)::text[]) AS a))

@@ -1,6 +1,6 @@
--- What the audit trail and the keys say against each other, one line each, or none: the last value of a column
--- that the trail has is the row's, each change starts where the one before ended, and what can be done once
--- was noted once.
+-- What the audit trail and the keys say against each other, one line each, or none: the last value
+-- of a column that the trail has is the row's, each change starts where the one before ended, and
+-- what can be done once was noted once.
 WITH noted AS (
     SELECT e.prefix, e.at, c.key AS name,
            CASE WHEN e.action IN ('create', 'delete') THEN c.value ELSE c.value -> 'to' END AS value,

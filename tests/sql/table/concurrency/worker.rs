@@ -1,11 +1,12 @@
-//! One of many connections that do what they like to the same few keys, and watch what the others see of it.
+//! One of many connections that do what they like to the same few keys, and watch what the others
+//! see of it.
 
 use postgres::Client;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What all connections know about a key for certain: what may have happened is counted before the statement
-/// begins, what has happened after it has returned.
+/// What all connections know about a key for certain: what may have happened is counted before the
+/// statement begins, what has happened after it has returned.
 pub struct Known {
     pub key: String,
     /// Something that may make the key invalid has begun.
@@ -42,7 +43,8 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Xorshift: the choices of a connection are the same in each run, their order among connections is not.
+    /// Xorshift: the choices of a connection are the same in each run, their order among
+    /// connections is not.
     fn below(&mut self, bound: usize) -> usize {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -57,7 +59,8 @@ impl Worker<'_> {
         self.keys.all()[count - 1 - back].clone()
     }
 
-    /// The value that the statement gives, or none when it was refused for a reason that it may have.
+    /// The value that the statement gives, or none when it was refused for a reason that it may
+    /// have.
     fn ask(&mut self, statement: &str, key: &str, refusals: &[&str]) -> Option<String> {
         match self.client.query_one(statement, &[&key]) {
             Ok(row) => row.get(0),
