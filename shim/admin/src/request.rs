@@ -1,4 +1,4 @@
-//! What a request says, in full: these pages are asked by people, and seldom.
+//! What a request says. All of it is read at once: these pages are for people, who ask seldom.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

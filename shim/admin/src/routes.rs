@@ -41,15 +41,15 @@ pub async fn respond(
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let mut request = Request::new(&head, peer, &admin);
-    let welcome = is_welcome(&admin, slot, &request);
-    let readable = match welcome {
+    let admitted = admit(&admin, slot, &request);
+    let readable = match admitted {
         Ok(()) => request.read_form(&head.headers, body, admin.header_time).await,
         Err(error) => Err(error),
     };
     // From here on the client waits for us.
     let _answering = slot.answering();
     let method = request.method.clone();
-    let session = request.session.as_deref().filter(|_| welcome.is_ok());
+    let session = request.session.as_deref().filter(|_| admitted.is_ok());
     let session = session.and_then(|id| admin.sessions.find(id, started));
     let mut context = RequestContext::new(admin, request, session);
     let texts = context.texts;
@@ -77,7 +77,8 @@ pub async fn respond(
     response
 }
 
-fn is_welcome(admin: &Admin, slot: &Slot, request: &Request) -> Result<(), Error> {
+/// Whether there is room for it, and it is meant for this page.
+fn admit(admin: &Admin, slot: &Slot, request: &Request) -> Result<(), Error> {
     match &request.host {
         _ if slot.is_rejected() => Err(Error::Crowded),
         None => Err(Error::BadRequest),

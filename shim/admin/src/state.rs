@@ -19,7 +19,7 @@ use apikey_http::trusted_proxies::TrustedProxies;
 /// Sign-ins that are on their way to Postgres at once; further ones wait.
 const SIGNING_IN: usize = 4;
 
-/// Places for connections, more than all sessions together can keep busy.
+/// How many connections browsers may have: more than all sessions together can keep busy.
 pub fn connections(sessions: u32) -> u32 {
     128.max(sessions * AT_ONCE + 8)
 }

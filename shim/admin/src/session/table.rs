@@ -158,7 +158,10 @@ mod tests {
         assert_eq!((of(&ada), of(&eve)), (2, 3), "though hers were unused for longer");
         let bob = begin("bob", 50);
         assert_eq!((of(&ada), of(&eve)), (2, 2), "the fullest makes room");
-        assert!(there(&begin("bob", 51)) && !there(&bob), "no more than others, so it is his own");
+        assert!(
+            there(&begin("bob", 51)) && !there(&bob),
+            "no more than others, so it is bob's own"
+        );
         assert!(there(&begin("ada", 52)) && !there(&ada[0]));
         assert_eq!(of(&eve), 2);
     }
