@@ -139,7 +139,7 @@ fn what_is_wrong_is_said_at_its_field_and_kept() {
         ("name", "", "Give the key a name."),
         ("name", taken.as_str(), "already has a key with this name"),
         ("ips", "10.0.0.0/33", "Not an address or network: 10.0.0.0/33"),
-        ("expires_at", "2027-02-31T10:00", "This is no date"),
+        ("expires_at", "2027-02-31T10:00", "Enter a date and time"),
         ("expires_at", "2020-01-01T10:00", "Choose a date in the future."),
         ("scope", "no such scope", "A level has 1 to 64 of the characters"),
         ("scope", "nonesuch", "The database does not know this level."),

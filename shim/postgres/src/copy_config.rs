@@ -42,8 +42,6 @@ pub fn without_login(of: &Config) -> Config {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use std::time::Duration;
 
