@@ -1,6 +1,6 @@
 //! What a failure in Rust says in SQL: SQLSTATE, message and HINT. None carries a key.
 
-use apikey_core::{HashError, VerifyError};
+use apikey_core::{HashError, NotAnAuth, VerifyError};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -23,6 +23,13 @@ pub fn from_hash(error: HashError) -> ErrorReport {
 pub fn not_a_key() -> ErrorReport {
     report(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "not an API key".to_owned())
         .set_hint("A key is PREFIX.SECRET: 8 and 32 characters of A-Z, a-z and 0-9.")
+}
+
+/// The table's constraints let none in, but anybody may call what takes one.
+pub fn not_an_auth(error: NotAnAuth) -> ErrorReport {
+    report(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, error.to_string()).set_hint(
+        "Give a level as \"event\", a list of them, or an object such as {\"event\": true}.",
+    )
 }
 
 /// A verifier that cannot be used matches no key, which is no error: `None`.

@@ -11,12 +11,14 @@ fn nothing_passes_while_keys_cannot_be_checked() {
         front.ask(HOME, "/", &key, &[]).assert_identity(&key);
         // The database refuses the shim.
         let hide = "ALTER FUNCTION apikey.authorize_key RENAME TO hidden;
-                ALTER FUNCTION apikey.authorize_key_at_once RENAME TO hidden_at_once";
+            ALTER FUNCTION apikey.authorize_key_at_once RENAME TO hidden_at_once;
+            ALTER FUNCTION apikey_authorize RENAME TO hidden_public";
         front.database.superuser().batch_execute(hide).unwrap();
         front.assert_refused(503, || front.ask(HOME, "/", &key, &[]));
         front.assert_refused(503, || front.ask(HOME, "/events/", &other, &["Content-Type: x"]));
         let restore = "ALTER FUNCTION apikey.hidden RENAME TO authorize_key;
-                   ALTER FUNCTION apikey.hidden_at_once RENAME TO authorize_key_at_once";
+            ALTER FUNCTION apikey.hidden_at_once RENAME TO authorize_key_at_once;
+            ALTER FUNCTION hidden_public RENAME TO apikey_authorize";
         front.database.superuser().batch_execute(restore).unwrap();
         front.ask(HOME, "/", &key, &[]).assert_identity(&key);
         // The shim is gone.

@@ -45,3 +45,16 @@ fn a_scope_has_a_name_and_a_description() {
         assert!(["23514", "23502"].contains(&refusal.sqlstate()), "{values}");
     }
 }
+
+/// The table has no such row, but whoever may call the function may call it with anything.
+#[test]
+fn what_is_no_auth_is_an_error_that_says_so() {
+    let database = Database::new();
+    let mut client = database.superuser();
+    for auth in ["1", "null", "[1]", "{\"event\":1}", "[[\"event\"]]"] {
+        let refusal =
+            refused(client.batch_execute(&format!("SELECT apikey.grants('{auth}', 'event')")));
+        assert_eq!(refusal.sqlstate(), "22023", "{auth}: {}", refusal.message());
+        assert!(!refusal.hint().is_empty(), "{auth}");
+    }
+}
