@@ -1,7 +1,8 @@
 //! The shim's own binary, as a child process.
 
-use crate::database::{Database, Login};
+use crate::database::Database;
 use crate::from_test_script;
+use crate::login::Login;
 use crate::program::{Output, program, run};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
