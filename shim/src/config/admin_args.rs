@@ -1,5 +1,7 @@
 //! What there is to set of the admin page.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "--help is no markdown")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
