@@ -2,7 +2,9 @@
 //! lost.
 
 use crate::running::asking::Asking;
-use apikey_tests::{Answer, Certificate, Database, Shim, from_test_script, program, run};
+use apikey_tests::{
+    Answer, Certificate, Database, Shim, free_address, from_test_script, program, run,
+};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -26,8 +28,7 @@ struct Supervised {
 impl Supervised {
     fn start(database: &mut Database, flags: &[&str]) -> Self {
         let checker = database.checker();
-        // Says which port is free.
-        let free = Shim::start_as(&checker, "host=127.0.0.1 user=u", &[]).address.to_string();
+        let free = free_address().to_string();
         // sd_listen_fds(3): file descriptor 3, for the process that LISTEN_PID names.
         let supervisor = r#"
             echo supervising

@@ -5,9 +5,11 @@ use crate::program::{program, run};
 use crate::waiting::eventually;
 use std::fs::{File, Permissions};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Child;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -93,9 +95,21 @@ impl Drop for Proxy {
     }
 }
 
-/// One that was free a moment ago.
+/// One that is free, and that nobody else takes meanwhile: below the ports that the kernel gives to
+/// whoever asks for any, beside those of scripts/cluster, and given to one test of this process.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    const PORTS: Range<u32> = 10_000..20_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    for _ in PORTS {
+        let place = (std::process::id() + GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = u16::try_from(PORTS.start + place).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("all of the ports {PORTS:?} are taken");
 }
 
 /// A program that came with the packages of a Python environment of scripts/python-env.
