@@ -15,7 +15,8 @@ const OK: u16 = 200;
 fn statuses(shim: &Shim, bytes: &[u8]) -> Vec<u16> {
     let mut stream = shim.connect();
     stream.write_all(bytes).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
+    // It may have hung up already.
+    let _ = stream.shutdown(Shutdown::Write);
     let mut received = Vec::new();
     stream.read_to_end(&mut received).unwrap();
     let text = String::from_utf8(received).unwrap();
