@@ -62,8 +62,8 @@ fn guessing_at_one_role_holds_up_no_other_role_and_no_other_address() {
     }
 }
 
-/// How many are refused as wrong before one is refused as one too many. A try comes back every 15 s,
-/// so that a slow machine gets some more.
+/// How many are refused as wrong before one is refused as one too many. A try comes back every
+/// 15 s, so that a slow machine gets some more.
 fn tries(mut guess: impl FnMut(usize) -> u16) -> usize {
     for n in 0..200 {
         match guess(n) {
