@@ -16,7 +16,7 @@ use super::batch::Queue;
 use super::decision::Decision;
 use super::error::Unavailable;
 use super::pool::SessionPool;
-use super::query::{Pace, Question};
+use super::query::{Pace, Question, prefix_of};
 use super::slow_hash::{Entry, Role, SlowHashes, TooMany};
 use super::stats::Stats;
 
@@ -95,10 +95,7 @@ impl Client {
         if !question.needs_hash(&row).map_err(unreadable)? {
             return Ok(row);
         }
-        let too_many = || {
-            let prefix = question.key.split('.').next().unwrap_or_default();
-            Arc::new(Unavailable::Hashing(prefix.to_owned()))
-        };
+        let too_many = || Arc::new(Unavailable::Hashing(prefix_of(&question.key).to_owned()));
         match self.slow.join(&question.key).map_err(|TooMany| too_many())? {
             Role::First(entry) => {
                 // A task of its own: a hash that is abandoned half-way would cost a connection.

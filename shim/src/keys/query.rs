@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use apikey_format::Key;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
@@ -100,6 +101,11 @@ impl<'a> Parameters<'a> {
     pub fn all(&self) -> [&(dyn ToSql + Sync); TYPES.len()] {
         [&self.keys, &self.clients, &self.tenants, &self.scopes]
     }
+}
+
+/// The public half of a key; empty for text that is none.
+pub fn prefix_of(key: &str) -> &str {
+    Key::parse(key).map_or("", Key::prefix)
 }
 
 impl Question {

@@ -12,6 +12,8 @@ use tokio::sync::{
 };
 use tokio::time::{Instant, sleep_until};
 
+use super::query::prefix_of;
+
 /// Different secrets of a prefix, of which one at most is right: the one that is asked about, and
 /// those that wait.
 const SECRETS: usize = 4;
@@ -73,7 +75,7 @@ impl SlowHashes {
     }
 
     pub fn join(self: &Arc<Self>, key: &str) -> Result<Role, TooMany> {
-        let prefix = key.split('.').next().unwrap_or_default();
+        let prefix = prefix_of(key);
         let now = Instant::now();
         let mut prefixes = self.prefixes();
         prefixes.retain(|_, known| !known.keys.is_empty() || known.rests_until > now);

@@ -1,5 +1,6 @@
 //! The one page that has a key in it: the answer to the form that made the key.
 
+use apikey_format::Key;
 use hyper::StatusCode;
 use maud::html;
 
@@ -10,7 +11,7 @@ use crate::response::Response;
 pub fn show(user: &Authenticated<'_>, key: &str, replaced: Option<&str>) -> Response {
     let texts = user.context.texts;
     user.context.will_show_new_key();
-    let prefix = key.split('.').next().unwrap_or_default();
+    let prefix = Key::parse(key).map_or("", Key::prefix);
     let body = html! {
         div .notice .good role="status" {
             p { strong { (texts.key_created) } }
