@@ -1,5 +1,6 @@
 //! More clients, or more requests, than there is room for.
 
+use crate::database::trips::PATIENT;
 use crate::running::asking::Asking;
 use apikey_tests::{Answer, Database, Shim, eventually, program};
 use std::io::{BufRead, BufReader};
@@ -9,9 +10,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 const KEYTEST: &str = "/api/user/keytest/";
-
-/// Nothing ends before the test says so.
-const PATIENT: [&str; 4] = ["--pool-wait", "30s", "--request-timeout", "30s"];
 
 fn assert_shed(answer: &Answer) {
     answer.assert_problem(503);
