@@ -48,6 +48,20 @@ fn every_link_leads_somewhere() {
     assert!(followed > 100, "only {followed} links");
 }
 
+#[test]
+fn every_source_that_is_named_is_there() {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "/_.-".contains(c);
+    let mut named = 0;
+    for (page, text) in pages() {
+        let words = text.split(|c| !is_part(c)).filter(|word| word.ends_with(".rs"));
+        for file in words.filter(|word| word.contains('/') && !word.starts_with('.')) {
+            assert!(Path::new(ROOT).join(file).exists(), "{page}: {file}");
+            named += 1;
+        }
+    }
+    assert!(named > 5, "only {named} are named");
+}
+
 /// All but what makes roles, which are the whole server's.
 #[test]
 fn the_readme_shows_sql_that_works() {
